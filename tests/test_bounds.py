@@ -511,7 +511,7 @@ def live_mirror(*frames: dict[str, Any]) -> LiveSnapshot:
     """What is known of a live session after some events."""
     codec, snapshot = Codec(session_type="live"), LiveSnapshot()
     for frame in frames:
-        snapshot = live.reduce(snapshot, codec.structure(frame))
+        snapshot = live.reduce_live(snapshot, codec.structure(frame))
     return snapshot
 
 

@@ -18,7 +18,7 @@ from .final_text import whole_arguments, whole_text
 from .frozen_records import evolve_record, freeze
 from .growing_text import plain_text
 from .items import Item, Part
-from .snapshot_changes import given, text_or_none
+from .snapshot_changes import text_or_none, value_or_none
 from .transitions import ITEM, is_settled, next_item_status
 
 if TYPE_CHECKING:
@@ -65,20 +65,20 @@ def merge_item(item: Item, wire: WireItem, *, final: bool) -> Item:
         if text := text_or_none(getattr(wire, name, None)):
             changes[name] = text
     for name in _OTHERS:
-        if (value := given(getattr(wire, name, None))) is not None:
+        if (value := value_or_none(getattr(wire, name, None))) is not None:
             changes[name] = value
     if arguments := text_or_none(getattr(wire, "arguments", None)):
         if final:
             arguments = whole_arguments(item._arguments, arguments)
         changes["_arguments"] = arguments
     for name in ("error", "tools"):
-        if value := given(getattr(wire, name, None)):
+        if value := value_or_none(getattr(wire, name, None)):
             changes[name] = _json_of_merged_item(value)
     changes["status"] = _merged_status(item, wire, final)
     if changes["status"] != item.status:
         changes["concluded"] = text_or_none(getattr(wire, "status", None)) is None
     changes["closed"] = item.closed or _merge_ends_item(item, wire, final)
-    wanted = given(getattr(wire, "content", None)) or ()
+    wanted = value_or_none(getattr(wire, "content", None)) or ()
     if wanted:
         role = changes.get("role", item.role)
         changes["content"] = _merged_parts(
@@ -97,7 +97,7 @@ def _merged_status(item: Item, wire: WireItem, final: bool) -> Optional[str]:
 
 def _merge_ends_item(item: Item, wire: WireItem, final: bool) -> bool:
     """Say whether no delta is to be expected after this description."""
-    status = given(getattr(wire, "status", None))
+    status = value_or_none(getattr(wire, "status", None))
     if status == "in_progress":
         return False
     if final or getattr(wire, "role", None) in ("user", "system"):

@@ -14,7 +14,7 @@ from .live import reduce as live
 from .live.snapshot import LiveSnapshot
 from .reducers.conversation import CHANGES
 from .snapshot import Snapshot
-from .snapshot_changes import learned
+from .snapshot_changes import learn_habit
 
 
 @frozen(kw_only=True)
@@ -45,13 +45,13 @@ REALTIME: Final = Mirror(
     reduce=realtime.reduce,
     reduce_command=realtime.reduce_command,
     noted=frozenset({"conversation.item.create", *CHANGES}),
-    learn=learned,
+    learn=learn_habit,
 )
 LIVE: Final = Mirror(
     empty=LiveSnapshot,
     unpack=LiveSnapshot.from_dict,
-    reduce=live.reduce,
-    reduce_command=live.reduce_command,
+    reduce=live.reduce_live,
+    reduce_command=live.reduce_live_command,
     noted=frozenset(live.COMMANDS),
     learn=lambda snapshot, habit: snapshot,
 )

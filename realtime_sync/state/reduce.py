@@ -15,15 +15,15 @@ from typing import Any
 from ..protocol.events._base import ServerEvent, UnknownEvent
 from .reducers import conversation, deltas, input_audio, mcp, response, session
 from .snapshot import Snapshot
-from .snapshot_changes import note
+from .snapshot_changes import note_anomaly
 
 Reducer = Callable[[Snapshot, Any], Snapshot]
 
 REDUCERS: Mapping[str, Reducer] = MappingProxyType(
     {
-        "session.created": session.session_told,
-        "session.updated": session.session_told,
-        "conversation.created": session.conversation_created,
+        "session.created": session.session_created_or_updated,
+        "session.updated": session.session_created_or_updated,
+        "conversation.created": conversation.conversation_created,
         "rate_limits.updated": session.rate_limits_updated,
         "error": session.error,
         "conversation.item.added": conversation.item_added,
@@ -49,8 +49,8 @@ REDUCERS: Mapping[str, Reducer] = MappingProxyType(
         "response.done": response.response_done,
         "response.output_item.added": response.output_item_added,
         "response.output_item.done": response.output_item_done,
-        "response.content_part.added": deltas.part_told,
-        "response.content_part.done": deltas.part_told,
+        "response.content_part.added": deltas.content_part_added_or_done,
+        "response.content_part.done": deltas.content_part_added_or_done,
         "response.output_text.delta": deltas.text_delta,
         "response.output_text.done": deltas.text_done,
         "response.output_audio.delta": deltas.audio_delta,
@@ -108,18 +108,18 @@ def reduce(snapshot: Snapshot, event: ServerEvent) -> Snapshot:
     """
     after = snapshot
     if event.problems:
-        after = note(after, event, "bad_field", "; ".join(event.problems))
+        after = note_anomaly(after, event, "bad_field", "; ".join(event.problems))
     if type(event) is UnknownEvent:
         # Vendors may say what they like; what is no event at all is noted.
         if not event.raw:
-            after = note(after, event, "no_event", event.problem)
+            after = note_anomaly(after, event, "no_event", event.problem)
     else:
         reducer = _REDUCERS.get(event.type)
         if reducer is not None:
             try:
                 after = reducer(after, event)
             except Exception as exc:  # should never run; the reader must live
-                after = note(after, event, "not_followed", f"{exc!r}")
+                after = note_anomaly(after, event, "not_followed", f"{exc!r}")
     if after is not snapshot:
         after.__dict__["version"] = snapshot.version + 1
     return after
@@ -146,13 +146,13 @@ def reduce_command(snapshot: Snapshot, command: object) -> Snapshot:
     read = _reader_to_reduce(command)
     kind = read("type", None)
     if kind in conversation.CHANGES:
-        return conversation.change_asked(snapshot, kind, read)
+        return conversation.expect_item_change(snapshot, kind, read)
     if kind != "conversation.item.create":
         return snapshot
     if read("previous_item_id", None) != "root":
         return snapshot
     item = _reader_to_reduce(read("item", None))
-    return conversation.item_asked(snapshot, item, read("event_id", None))
+    return conversation.expect_item_at_root(snapshot, item, read("event_id", None))
 
 
 def _reader_to_reduce(value: object) -> Callable[[str, None], object]:

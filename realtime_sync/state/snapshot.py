@@ -18,7 +18,7 @@ from .frozen_records import evolve_record_field
 from .items import PCM_RATE, Item, Part
 from .ordering import ItemOrder
 from .persistent_map import PersistentMap
-from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
+from .snapshot_parts import Anomaly, Limits, PendingChange, ResponseState
 from .usage import UsageTotals
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class Snapshot:
     _order: ItemOrder = field(factory=ItemOrder)
     _responses: Mapping[str, ResponseState] = field(factory=dict)
     _open: tuple[str, ...] = ()
-    _asked: tuple[Asked, ...] = ()
-    _changing: tuple[Asked, ...] = ()
+    _asked: tuple[PendingChange, ...] = ()
+    _changing: tuple[PendingChange, ...] = ()
     _audio_rate: int = PCM_RATE
 
     @property

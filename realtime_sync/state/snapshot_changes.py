@@ -36,12 +36,12 @@ _new = object.__new__
 _set = object.__setattr__
 
 
-def find(snapshot: Snapshot, item_id: Union[str, None, Unset]) -> Optional[Item]:
+def find_item(snapshot: Snapshot, item_id: Union[str, None, Unset]) -> Optional[Item]:
     """Return an item, announced ones included; None for what is no id."""
     return snapshot.item(item_id or "")
 
 
-def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
+def update_snapshot(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
     """Return a copy of a snapshot with other values in some fields."""
     copy = evolve_record(snapshot, changes)
     copy.__dict__.pop("cached_items", None)
@@ -50,11 +50,11 @@ def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
     return copy
 
 
-def learned(snapshot: Snapshot, habit: str) -> Snapshot:
+def learn_habit(snapshot: Snapshot, habit: str) -> Snapshot:
     """Remember that the server was caught at a habit."""
     if habit in snapshot.habits:
         return snapshot
-    return updated(snapshot, {"habits": snapshot.habits | {habit}})
+    return update_snapshot(snapshot, {"habits": snapshot.habits | {habit}})
 
 
 def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
@@ -76,7 +76,9 @@ def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot
     # On one that is closed the next delta is late, which the short way would not see.
     if item.id in snapshot._overlay and not item.closed:
         growth = DeltaGrowth(item.id, index, item, snapshot._overlay)
-        return regrown(evolve_record_field(snapshot, "_growth", growth), part.__dict__)
+        return put_regrown(
+            evolve_record_field(snapshot, "_growth", growth), part.__dict__
+        )
     parts = (*item.content[:index], part, *item.content[index + 1 :])
     return put_growing(snapshot, evolve_record_field(item, "content", parts))
 
@@ -85,11 +87,13 @@ def put_call(snapshot: Snapshot, item: Item) -> Snapshot:
     """Store a call whose arguments grow; deltas on it become cheap."""
     if item.id in snapshot._overlay:
         growth = DeltaGrowth(item.id, None, item, snapshot._overlay)
-        return regrown(evolve_record_field(snapshot, "_growth", growth), item.__dict__)
+        return put_regrown(
+            evolve_record_field(snapshot, "_growth", growth), item.__dict__
+        )
     return put_growing(snapshot, item)
 
 
-def regrown(snapshot: Snapshot, fields: dict[str, Any]) -> Snapshot:
+def put_regrown(snapshot: Snapshot, fields: dict[str, Any]) -> Snapshot:
     """Store other fields of what grows. Nearly every delta comes by here."""
     values = snapshot.__dict__.copy()
     values.pop("cached_items", None)
@@ -100,53 +104,53 @@ def regrown(snapshot: Snapshot, fields: dict[str, Any]) -> Snapshot:
     return copy
 
 
-def put(snapshot: Snapshot, *items: Item) -> Snapshot:
+def put_items(snapshot: Snapshot, *items: Item) -> Snapshot:
     """Store items that are as good as finished."""
     base = snapshot._base.put({item.id: item for item in items})
     overlay = dict(snapshot._overlay)
     for item in items:
         overlay.pop(item.id, None)
     return _forget_oldest_items_of_snapshot(
-        updated(snapshot, {"_base": base, "_overlay": overlay})
+        update_snapshot(snapshot, {"_base": base, "_overlay": overlay})
     )
 
 
-def store(snapshot: Snapshot, item: Item) -> Snapshot:
+def store_item(snapshot: Snapshot, item: Item) -> Snapshot:
     """Store an item where it belongs: finished ones apart from the others."""
     if item.closed:
-        return put(snapshot, item)
+        return put_items(snapshot, item)
     return put_growing(snapshot, item)
 
 
-def drop(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
+def drop_items(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     """Take items out of the store, not out of the order."""
     items = tuple(items)
     base, overlay = snapshot._base.without(items), dict(snapshot._overlay)
     for each in items:
         overlay.pop(each, None)
-    return updated(snapshot, {"_base": base, "_overlay": overlay})
+    return update_snapshot(snapshot, {"_base": base, "_overlay": overlay})
 
 
-def reordered(snapshot: Snapshot, order: ordering.ItemOrder) -> Snapshot:
+def put_order(snapshot: Snapshot, order: ordering.ItemOrder) -> Snapshot:
     """Replace the order, forgetting the oldest tombstones."""
     limit = snapshot.limits.max_items
     # A tombstone is small, and to forget one costs as much as to forget many.
     if len(order.dead) > limit + limit // 2:
         order = ordering.forget_tombstones(order, limit)
-    return updated(snapshot, {"_order": order})
+    return update_snapshot(snapshot, {"_order": order})
 
 
-def bury(snapshot: Snapshot, item_id: str) -> Snapshot:
+def bury_item(snapshot: Snapshot, item_id: str) -> Snapshot:
     """Take an item out of the conversation; its place stays known."""
-    snapshot = drop(snapshot, (item_id,))
-    return reordered(snapshot, ordering.leave_tombstones(snapshot._order, item_id))
+    snapshot = drop_items(snapshot, (item_id,))
+    return put_order(snapshot, ordering.leave_tombstones(snapshot._order, item_id))
 
 
-def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
+def erase_items(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     """Forget items altogether, as if they had never been seen."""
     items = tuple(items)
     order = ordering.forget_in_order(snapshot._order, items)
-    return updated(drop(snapshot, items), {"_order": order})
+    return update_snapshot(drop_items(snapshot, items), {"_order": order})
 
 
 def _forget_oldest_items_of_snapshot(snapshot: Snapshot) -> Snapshot:
@@ -159,7 +163,7 @@ def _forget_oldest_items_of_snapshot(snapshot: Snapshot) -> Snapshot:
     oldest = [each for each in first if each not in snapshot._overlay][:surplus]
     known = [each for each in oldest if each in snapshot._order.parents]
     order = ordering.leave_tombstones(snapshot._order, *known)
-    return reordered(drop(snapshot, oldest), order)
+    return put_order(drop_items(snapshot, oldest), order)
 
 
 def put_response(snapshot: Snapshot, state: ResponseState) -> Snapshot:
@@ -170,7 +174,7 @@ def put_response(snapshot: Snapshot, state: ResponseState) -> Snapshot:
         unfinished = tuple(each for each in unfinished if each != state.id)
     elif state.id not in unfinished:
         unfinished = (*unfinished, state.id)
-    snapshot = updated(snapshot, {"_responses": responses, "_open": unfinished})
+    snapshot = update_snapshot(snapshot, {"_responses": responses, "_open": unfinished})
     surplus = len(responses) - snapshot.limits.max_responses
     return _forget_responses_of_snapshot(snapshot, surplus) if surplus > 0 else snapshot
 
@@ -184,12 +188,14 @@ def _forget_responses_of_snapshot(snapshot: Snapshot, surplus: int) -> Snapshot:
     for state in (*ended, *stuck):
         del responses[state.id]
         outside += state.items if state.out_of_band else ()
-    snapshot = updated(drop(snapshot, outside), {"_responses": responses})
-    return _given_up_in_snapshot(snapshot, stuck) if stuck else snapshot
+    snapshot = update_snapshot(drop_items(snapshot, outside), {"_responses": responses})
+    return _give_up_responses_of_snapshot(snapshot, stuck) if stuck else snapshot
 
 
-def _given_up_in_snapshot(snapshot: Snapshot, stuck: list[ResponseState]) -> Snapshot:
-    snapshot = updated(snapshot, {"_open": snapshot._open[len(stuck) :]})
+def _give_up_responses_of_snapshot(
+    snapshot: Snapshot, stuck: list[ResponseState]
+) -> Snapshot:
+    snapshot = update_snapshot(snapshot, {"_open": snapshot._open[len(stuck) :]})
     for _ in stuck:
         detail = "forgotten: too many others have begun and not ended"
         kind, begun = "endless_response", "response.created"
@@ -199,7 +205,7 @@ def _given_up_in_snapshot(snapshot: Snapshot, stuck: list[ResponseState]) -> Sna
     return snapshot
 
 
-def note(
+def note_anomaly(
     snapshot: Snapshot,
     event: ServerEvent,
     kind: str,
@@ -211,8 +217,8 @@ def note(
     """Note an anomaly; the same one in a row is counted, not repeated."""
     anomaly = Anomaly(
         kind=kind,
-        detail=shortened(detail),
-        event_type=shortened(event.type),
+        detail=shorten_anomaly(detail),
+        event_type=shorten_anomaly(event.type),
         event_id=text_or_none(event.event_id),
         item_id=text_or_none(item_id),
         response_id=text_or_none(response_id),
@@ -226,33 +232,33 @@ def _add_anomaly_to_snapshot(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
         anomaly = evolve_record_field(anomaly, "count", kept[-1].count + 1)
         kept = kept[:-1]
     limit = snapshot.limits.max_anomalies
-    return updated(snapshot, {"anomalies": (*kept, anomaly)[-limit:]})
+    return update_snapshot(snapshot, {"anomalies": (*kept, anomaly)[-limit:]})
 
 
-def disagreed(
+def note_disagreements(
     snapshot: Snapshot, event: ServerEvent, item: Item, found: Iterable[Disagreement]
 ) -> Snapshot:
     """Note what the end of a text tells otherwise than its pieces."""
     for each in found:
         if each.short:
-            snapshot = learned(snapshot, SHORT_DONE)
+            snapshot = learn_habit(snapshot, SHORT_DONE)
         detail = f"the {each.name} is not what its deltas said"
         told = {"item_id": item.id, "response_id": item.response_id}
-        snapshot = note(snapshot, event, "disagreement", detail, **told)
+        snapshot = note_anomaly(snapshot, event, "disagreement", detail, **told)
     return snapshot
 
 
-def checked(
+def note_full_text(
     snapshot: Snapshot, event: ServerEvent, text: GrowingText, item: str
 ) -> Snapshot:
     """Note that a text is full, if it is: the mirror has no more of it."""
     if text.size < MOST_TEXT:
         return snapshot
     detail = f"a text has {text.size} characters; what comes is left out"
-    return note(snapshot, event, "endless_text", detail, item_id=item)
+    return note_anomaly(snapshot, event, "endless_text", detail, item_id=item)
 
 
-def shortened(text: str) -> str:
+def shorten_anomaly(text: str) -> str:
     """Return a text as long as an anomaly may be; the server may say megabytes."""
     if len(text) <= LONGEST_DETAIL:
         return text
@@ -273,6 +279,6 @@ def text_or_none(value: object) -> Optional[str]:
     return value if isinstance(value, str) and value else None
 
 
-def given(value: Union[T, None, Unset]) -> Optional[T]:
+def value_or_none(value: Union[T, None, Unset]) -> Optional[T]:
     """Return None for what is absent or null, else the value."""
     return None if value is UNSET else value

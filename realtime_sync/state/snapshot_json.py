@@ -15,7 +15,7 @@ from .frozen_records import freeze, pack_record
 from .items import Item
 from .ordering import Anchor, ItemOrder, Parent, order_of_items
 from .persistent_map import PersistentMap
-from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
+from .snapshot_parts import Anomaly, Limits, PendingChange, ResponseState
 from .usage import UsageTotals
 
 
@@ -161,11 +161,11 @@ FIELDS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "open": (list, tuple),
     "asked": (
         _each_in_snapshot_json(pack_record),
-        lambda packed: tuple(Asked(**each) for each in packed),
+        lambda packed: tuple(PendingChange(**each) for each in packed),
     ),
     "changing": (
         _each_in_snapshot_json(pack_record),
-        lambda packed: tuple(Asked(**each) for each in packed),
+        lambda packed: tuple(PendingChange(**each) for each in packed),
     ),
     "habits": (sorted, frozenset),
     "audio_rate": (_snapshot_json_as_it_is, _snapshot_json_as_it_is),

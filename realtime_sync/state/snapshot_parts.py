@@ -102,7 +102,7 @@ class ResponseState:
 
 
 @frozen(kw_only=True, slots=False)
-class Asked:
+class PendingChange:
     """
     What this client asked for and the server may not name when it answers: a
     place at the head of the conversation, a deletion, or a truncation.

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.state.snapshot import Snapshot
-from realtime_sync.state.snapshot_changes import IN_FLIGHT, updated
+from realtime_sync.state.snapshot_changes import IN_FLIGHT, update_snapshot
 from tests.state.mirror_builder import Mirror, answer, call
 
 Step = Callable[[Mirror], Any]
@@ -54,7 +54,7 @@ def begun() -> Mirror:
 
 def settled(snapshot: Snapshot) -> Snapshot:
     """The same snapshot, in which nothing grows beside the items."""
-    return updated(snapshot, {"_overlay": snapshot._overlay})
+    return update_snapshot(snapshot, {"_overlay": snapshot._overlay})
 
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))

@@ -9,7 +9,7 @@ import pytest
 from realtime_sync.protocol.codec import to_mapping
 from realtime_sync.protocol.dialects.server_quirks import OWN_IDS
 from realtime_sync.state.restore import Unconfirmed, plan_restore, resumed_conversation
-from realtime_sync.state.snapshot_changes import learned
+from realtime_sync.state.snapshot_changes import learn_habit
 from realtime_sync.types import UNSET
 from tests.state.mirror_builder import Mirror, answer, message, said
 
@@ -329,7 +329,7 @@ def test_what_has_words_and_no_response_is_finished(role: str) -> None:
 def test_a_server_that_names_items_itself_is_told_no_predecessors() -> None:
     """It would refuse each; what comes without one goes to the end, in order."""
     mirror = mirror_of(user("u1", text("Hi")), answer("a1", said("Hello")))
-    known = learned(mirror.snapshot, OWN_IDS)
+    known = learn_habit(mirror.snapshot, OWN_IDS)
     commands = plan_restore(known, None).commands
 
     assert ["u1", "a1"] == [command.item.id for command in commands]

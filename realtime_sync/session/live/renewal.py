@@ -23,7 +23,7 @@ from ...protocol.codec import Codec, to_mapping
 from ...protocol.events import ClientEvent
 from ...protocol.live import events
 from ...protocol.live.limits import BYTES_PER_TOKEN, INSTRUCTION_TOKENS
-from ...state.live.snapshot import LiveSnapshot, recent
+from ...state.live.snapshot import LiveSnapshot, recent_messages
 from ...state.live.snapshot_parts import Appended
 from ...transport.base import Transport
 from ...transport.logs import area_logger
@@ -158,7 +158,7 @@ class LiveRenewal:
             fields["instructions"] = "\n".join(filter(None, (given, *kept_rules)))
         said = before.messages()
         every = (*map(to_mapping, fields.get("input") or ()), *said)
-        kept = recent(every)
+        kept = recent_messages(every)
         fields["input"] = list(kept)
         report = evolve(
             self._report("seed", before),

@@ -84,7 +84,7 @@ class Fragments:
 
 
 @frozen(kw_only=True)
-class Timeline:
+class FragmentTimeline:
     """
     What one side said.
 

@@ -20,7 +20,7 @@ from ..frozen_records import evolve_record
 from ..snapshot_changes import text_or_none
 from .fragments import Fragment
 from .snapshot import LiveSnapshot
-from .snapshot_parts import Appended, Call, Delegation, LiveAudio, LiveUsage
+from .snapshot_parts import Appended, DelegatedCall, Delegation, LiveAudio, LiveUsage
 
 if TYPE_CHECKING:
     from ...protocol.live import events
@@ -75,7 +75,7 @@ def _reduced_amount(value: object) -> Optional[float]:
     return number if number is not None and 0 <= number < TOO_MUCH else None
 
 
-def note(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
+def note_live_anomaly(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
     """Return the snapshot with one more anomaly."""
     return _live_snapshot_with(
         snapshot, anomalies=(*snapshot.anomalies, problem)[-MOST:]
@@ -183,7 +183,7 @@ def _reduce_transcript(speaker: str) -> Reducer:
             return snapshot  # Whoever attaches again hears the last seconds twice.
         start, end = _reduced_number(event.start_ms), _reduced_number(event.end_ms)
         if start is None or end is None or end < start:
-            snapshot = note(snapshot, f"{event.type}: no interval")
+            snapshot = note_live_anomaly(snapshot, f"{event.type}: no interval")
             side = snapshot.user if speaker == "user" else snapshot.assistant
             start = end = side.last_ms
         fragment = Fragment(
@@ -289,7 +289,9 @@ def _reduce_given_up(work: Delegation, epoch: int) -> Delegation:
     return evolve(work, state="failed", calls=_reduce_dropped_calls(work.calls))
 
 
-def _reduce_dropped_calls(calls: Mapping[str, Call]) -> Mapping[str, Call]:
+def _reduce_dropped_calls(
+    calls: Mapping[str, DelegatedCall],
+) -> Mapping[str, DelegatedCall]:
     """The calls of work that has failed: nobody waits for an output."""
     return MappingProxyType(
         {
@@ -308,14 +310,16 @@ def _reduce_work_change(
     after = _bounded_reduced_work(evolve(before, **changes))
     if after.dropped and not before.dropped:
         told = f"more than {MOST_OF_ONE} responses or calls; the oldest are not listed"
-        snapshot = note(snapshot, f"{delegation_id}: {told}")
+        snapshot = note_live_anomaly(snapshot, f"{delegation_id}: {told}")
     every = {**snapshot.delegations, delegation_id: after}
     while len(every) > MOST:
         over = (name for name, each in every.items() if each.state != "open")
         oldest = next(over, None)
         if oldest is None:
             oldest = next(iter(every))
-            snapshot = note(snapshot, f"{oldest}: forgotten while it is open")
+            snapshot = note_live_anomaly(
+                snapshot, f"{oldest}: forgotten while it is open"
+            )
         del every[oldest]
     return _live_snapshot_with(snapshot, delegations=MappingProxyType(every))
 
@@ -346,7 +350,7 @@ def _reduce_delegated(
     task = event.delegation
     delegation_id = text_or_none(getattr(task, "id", None))
     if not task or delegation_id is None:
-        return note(snapshot, f"{event.type}: no id")
+        return note_live_anomaly(snapshot, f"{event.type}: no id")
     before = snapshot.delegations.get(delegation_id) or Delegation(id=delegation_id)
     response_id, known = text_or_none(task.response_id), before.response_ids
     if response_id is not None and response_id not in known:
@@ -392,7 +396,7 @@ def _reduce_backend_event(
     )
     if len(changes.get("text", "")) == LONGEST != len(before.text):
         told = f"a text has {LONGEST} characters; what comes is left out"
-        after = note(after, f"{event.type}: {told}")
+        after = note_live_anomaly(after, f"{event.type}: {told}")
     return _reduce_counted(after, inner)
 
 
@@ -446,7 +450,7 @@ def _reduce_item_done(before: Delegation, inner: OutputItemDone) -> dict[str, An
     call_id = text_or_none(getattr(item, "call_id", None))
     if call_id is None or call_id in before.calls:
         return {}
-    call = Call(
+    call = DelegatedCall(
         call_id=call_id,
         name=text_or_none(getattr(item, "name", None)) or "",
         arguments=text_or_none(getattr(item, "arguments", None)) or "",
@@ -572,7 +576,7 @@ NOT_MIRRORED: Final[Mapping[str, str]] = MappingProxyType(
 """Event type -> why it changes nothing."""
 
 
-def reduce(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
+def reduce_live(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
     """
     Return what is known of a session after an event.
 
@@ -588,7 +592,7 @@ def reduce(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
     """
     after = snapshot
     if event.problems:
-        after = note(after, "; ".join(event.problems))
+        after = note_live_anomaly(after, "; ".join(event.problems))
     if event.__class__ is not UnknownEvent:
         reducer = REDUCERS.get(event.type)
         if reducer is not None:
@@ -598,7 +602,7 @@ def reduce(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
     return after
 
 
-def reduce_command(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
+def reduce_live_command(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
     """
     Return the snapshot with what it must know of a command that was sent.
 

@@ -21,7 +21,7 @@ from ...protocol.live.limits import (
     HISTORY_TOKENS,
 )
 from ...protocol.live.sessions import Session
-from .fragments import Fragments, Overlap, Timeline, overlaps
+from .fragments import Fragments, FragmentTimeline, Overlap, overlaps
 from .segments import LOSSLESS, Policy, Segment, segments
 from .snapshot_json import pack_live_snapshot, unpack_live_snapshot
 from .snapshot_parts import Appended, Delegation, LiveAudio, LiveUsage
@@ -36,7 +36,7 @@ class LiveSnapshot:
     What is known of a session, and of those that it took the place of.
 
     ``LiveSnapshot()`` is a session of which nothing is known. A later one is made
-    by `realtime_sync.state.live.reduce.reduce`. Any thread may read it.
+    by `realtime_sync.state.live.reduce.reduce_live`. Any thread may read it.
 
     Attributes:
         version: counts the changes; larger is later.
@@ -79,18 +79,18 @@ class LiveSnapshot:
         return max(len(self.epochs) - 1, 0)
 
     @property
-    def user(self) -> Timeline:
+    def user(self) -> FragmentTimeline:
         """What the user said."""
         return self._side("user")
 
     @property
-    def assistant(self) -> Timeline:
+    def assistant(self) -> FragmentTimeline:
         """What the model said."""
         return self._side("assistant")
 
-    def _side(self, speaker: str) -> Timeline:
+    def _side(self, speaker: str) -> FragmentTimeline:
         said = self.said.all()
-        return Timeline(
+        return FragmentTimeline(
             fragments=tuple(each for each in said if each.speaker == speaker)
         )
 
@@ -171,10 +171,10 @@ class LiveSnapshot:
         It stays within what the service takes; text is never cut in the middle
         of what one side said.
         """
-        return recent(self.messages())
+        return recent_messages(self.messages())
 
 
-def recent(messages: Sequence[Any]) -> tuple[Any, ...]:
+def recent_messages(messages: Sequence[Any]) -> tuple[Any, ...]:
     """
     Return the latest of some messages, as many as a session may begin with.
 

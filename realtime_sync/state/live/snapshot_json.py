@@ -10,7 +10,7 @@ from attrs import asdict, fields_dict
 
 from ...protocol import sensitive
 from .fragments import Fragment, Fragments
-from .snapshot_parts import Appended, Call, Delegation, LiveAudio, LiveUsage
+from .snapshot_parts import Appended, DelegatedCall, Delegation, LiveAudio, LiveUsage
 
 T = TypeVar("T")
 
@@ -63,7 +63,10 @@ def unpack_live_snapshot(packed: Mapping[str, Any]) -> dict[str, Any]:
                 "response_ids": tuple(each["response_ids"]),
                 "calls": _live_json_keyed_by(
                     "call_id",
-                    (_unpacked_from_live_json(Call, one) for one in each["calls"]),
+                    (
+                        _unpacked_from_live_json(DelegatedCall, one)
+                        for one in each["calls"]
+                    ),
                 ),
                 "sequence": MappingProxyType(dict(each.get("sequence") or {})),
             },

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 
 @frozen(kw_only=True)
-class Call:
+class DelegatedCall:
     """
     A function that the backend wants to be called.
 
@@ -56,7 +56,7 @@ class Delegation:
     epoch: int = 0
     state: str = "open"
     response_ids: tuple[str, ...] = ()
-    calls: Mapping[str, Call] = field(factory=lambda: MappingProxyType({}))
+    calls: Mapping[str, DelegatedCall] = field(factory=lambda: MappingProxyType({}))
     text: str = ""
     current: Optional[str] = None
     sequence: Mapping[str, int] = field(factory=lambda: MappingProxyType({}))

@@ -16,13 +16,13 @@ from ..item_merge import with_part
 from ..items import UNNAMED, Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
-    find,
-    note,
+    find_item,
+    note_anomaly,
+    put_order,
     put_response,
-    reordered,
-    store,
+    store_item,
     text_or_none,
-    updated,
+    update_snapshot,
 )
 from ..snapshot_parts import ResponseState
 
@@ -74,7 +74,7 @@ _SPEAKING = {"type": "message", "role": "assistant"}
 _CALLING = {"type": "function_call", "role": None}
 
 
-def attributed_part(
+def attribute_part(
     snapshot: Snapshot, event: PartEvent, kind: str
 ) -> Union[Place, Snapshot]:
     """
@@ -95,23 +95,23 @@ def attributed_part(
     found = with_part(item, event.content_index, kind)
     if found is None:
         detail = f"content_index {event.content_index} is out of reason"
-        return note(snapshot, event, "bad_index", detail, item_id=item.id)
+        return note_anomaly(snapshot, event, "bad_index", detail, item_id=item.id)
     return snapshot, found[0], found[1]
 
 
-def attributed_call(
+def attribute_call(
     snapshot: Snapshot, event: CallEvent
 ) -> Union[tuple[Snapshot, Item], Snapshot]:
-    """Find out which call arguments belong to, as `attributed_part` does."""
+    """Find out which call arguments belong to, as `attribute_part` does."""
     return _attribute_delta(snapshot, event, _CALLING)
 
 
 def _attribute_delta(
     snapshot: Snapshot, event: OutputPiece, fresh: Mapping[str, Optional[str]]
 ) -> Union[tuple[Snapshot, Item], Snapshot]:
-    item = find(snapshot, event.item_id)
+    item = find_item(snapshot, event.item_id)
     if late := _too_late_to_attribute(snapshot, event, item):
-        return note(
+        return note_anomaly(
             snapshot,
             event,
             "late_event",
@@ -149,11 +149,11 @@ def _response_to_attribute_to(
     if response_id is None and item is not None:
         response_id = item.response_id
     if response_id is None:
-        response_id = latest_open(snapshot) or unnamed(snapshot)
-    return with_response(snapshot, response_id)
+        response_id = latest_open_response(snapshot) or made_up_response_id(snapshot)
+    return attribute_response(snapshot, response_id)
 
 
-def with_response(
+def attribute_response(
     snapshot: Snapshot, response_id: str, *, begins: bool = False
 ) -> tuple[Snapshot, ResponseState]:
     """
@@ -185,15 +185,15 @@ def _name_attributed_response(
     state = evolve_record_field(responses.pop(nameless[-1]), "id", response_id)
     unfinished = tuple(each for each in snapshot._open if each != nameless[-1])
     changes = {"_responses": responses, "_open": unfinished}
-    snapshot = put_response(updated(snapshot, changes), state)
-    for item in filter(None, (find(snapshot, each) for each in state.items)):
-        snapshot = store(
+    snapshot = put_response(update_snapshot(snapshot, changes), state)
+    for item in filter(None, (find_item(snapshot, each) for each in state.items)):
+        snapshot = store_item(
             snapshot, evolve_record_field(item, "response_id", response_id)
         )
     return snapshot, state
 
 
-def latest_open(snapshot: Snapshot) -> Optional[str]:
+def latest_open_response(snapshot: Snapshot) -> Optional[str]:
     """Return the id of the response that nameless events are about, if any."""
     for response_id in reversed(snapshot._open):
         if not snapshot._responses[response_id].out_of_band:
@@ -201,7 +201,7 @@ def latest_open(snapshot: Snapshot) -> Optional[str]:
     return snapshot._open[-1] if snapshot._open else None
 
 
-def unnamed(snapshot: Snapshot) -> str:
+def made_up_response_id(snapshot: Snapshot) -> str:
     """Return an id for a response of which the server tells none."""
     return f"{UNNAMED}{snapshot.version + 1}"
 
@@ -216,19 +216,23 @@ def _growing_item_for_attribution(
     if text_or_none(event.item_id):
         return None
     for item_id in reversed(state.items):
-        item = find(snapshot, item_id)
+        item = find_item(snapshot, item_id)
         if item is None or item.closed or not _may_grow(item, event, fresh):
             continue
-        if not _is_at_another(item, event, state):
+        if not _is_attributed_elsewhere(item, event, state):
             return item
     return None
 
 
-def _is_at_another(item: Item, event: OutputPiece, state: ResponseState) -> bool:
+def _is_attributed_elsewhere(
+    item: Item, event: OutputPiece, state: ResponseState
+) -> bool:
     """Say whether an item was made up for another place in the output."""
     index = event.output_index
     made_up = item.id.startswith(f"{state.id}/")
-    return made_up and isinstance(index, int) and item.id != unnamed_item(state, index)
+    return (
+        made_up and isinstance(index, int) and item.id != made_up_item_id(state, index)
+    )
 
 
 def _may_grow(
@@ -251,28 +255,30 @@ def _make_attributed_item(
 ) -> tuple[Snapshot, Item]:
     """Give a response an item that it was never said to have."""
     if item is None or item.announced:
-        item_id = text_or_none(event.item_id) or _free_id(state, event.output_index)
+        item_id = text_or_none(event.item_id) or _free_item_id(
+            state, event.output_index
+        )
         item = item or Item(id=item_id)
         item = evolve_record(
             item, {"status": "in_progress", "announced": False, **fresh}
         )
-    return joined(snapshot, item, state)
+    return join_response(snapshot, item, state)
 
 
-def _free_id(state: ResponseState, output_index: Union[int, None, Unset]) -> str:
+def _free_item_id(state: ResponseState, output_index: Union[int, None, Unset]) -> str:
     """Return an id for a further item of which the server tells none."""
-    item_id, count = unnamed_item(state, output_index), len(state.items)
+    item_id, count = made_up_item_id(state, output_index), len(state.items)
     while item_id in state.items:
-        item_id, count = unnamed_item(state, count), count + 1
+        item_id, count = made_up_item_id(state, count), count + 1
     return item_id
 
 
-def unnamed_item(state: ResponseState, output_index: Union[int, None, Unset]) -> str:
+def made_up_item_id(state: ResponseState, output_index: Union[int, None, Unset]) -> str:
     """Return an id for an item of which the server tells none."""
     return f"{state.id}/{output_index or 0}"
 
 
-def joined(
+def join_response(
     snapshot: Snapshot, item: Item, state: ResponseState, *, enters: bool = True
 ) -> tuple[Snapshot, Item]:
     """
@@ -299,5 +305,5 @@ def joined(
         snapshot = put_response(snapshot, evolve_record_field(state, "items", items))
     if waits and enters and not outside:
         order = ordering.place_provisionally_in_order(snapshot._order, item.id)
-        snapshot = reordered(snapshot, order)
-    return store(snapshot, item), item
+        snapshot = put_order(snapshot, order)
+    return store_item(snapshot, item), item

@@ -1,4 +1,4 @@
-"""Items as the conversation lists them: added, done, gone, cut."""
+"""The conversation, and its items as it lists them: added, done, gone, cut."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ..item_merge import merge_item, with_part_changed
 from ..items import PCM_RATE, Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
-    bury,
-    disagreed,
-    erase,
-    find,
-    given,
-    learned,
-    note,
+    bury_item,
+    erase_items,
+    find_item,
+    learn_habit,
+    note_anomaly,
+    note_disagreements,
+    put_order,
     put_response,
-    reordered,
-    store,
+    store_item,
     text_or_none,
-    updated,
+    update_snapshot,
+    value_or_none,
 )
-from ..snapshot_parts import Asked
-from .session import audio_rate
+from ..snapshot_parts import PendingChange
+from .session import session_audio_rate
 
 MOST_ASKED = 100
 """Unanswered requests for the head of the conversation that are remembered."""
@@ -51,6 +51,14 @@ Listing = Union["events.ConversationItemAdded", "events.ConversationItemDone"]
 """What says that an item is in the conversation."""
 
 
+def conversation_created(
+    snapshot: Snapshot, event: events.ConversationCreated
+) -> Snapshot:
+    """`conversation.created`: the beta names the default conversation."""
+    found = text_or_none(getattr(value_or_none(event.conversation), "id", None))
+    return update_snapshot(snapshot, {"conversation_id": found}) if found else snapshot
+
+
 def item_added(snapshot: Snapshot, event: events.ConversationItemAdded) -> Snapshot:
     """`conversation.item.added`, in the beta `created`: an item takes its place."""
     return _list_conversation_item(snapshot, event, final=False)
@@ -66,24 +74,28 @@ def _list_conversation_item(
 ) -> Snapshot:
     wire = event.item
     if not wire or not wire.id:
-        return note(snapshot, event, "no_id", "an item without an id cannot be kept")
+        return note_anomaly(
+            snapshot, event, "no_id", "an item without an id cannot be kept"
+        )
     item_id, order = wire.id, snapshot._order
     if not final and item_id in order.dead and item_id in order.parents:
         # Seen, deleted, and now created once more under the same id.
-        snapshot = erase(snapshot, (item_id,))
-    snapshot = _conversation_item_positioned(snapshot, event, item_id, wire, final)
+        snapshot = erase_items(snapshot, (item_id,))
+    snapshot = _place_conversation_item(snapshot, event, item_id, wire, final)
     if item_id in snapshot._order.dead:
         if not final:
             return snapshot
         detail = "the item has been deleted"
-        return note(snapshot, event, "late_event", detail, item_id=item_id)
-    known = find(snapshot, item_id) or Item(id=item_id)
+        return note_anomaly(snapshot, event, "late_event", detail, item_id=item_id)
+    known = find_item(snapshot, item_id) or Item(id=item_id)
     if final:
         found = item_disagreements(known, wire)
-        snapshot = disagreed(snapshot, event, known, found)
+        snapshot = note_disagreements(snapshot, event, known, found)
     elif known.closed and is_another_item(known, wire):
         detail = "another item comes under its id; what was told first holds"
-        snapshot = note(snapshot, event, "disagreement", detail, item_id=item_id)
+        snapshot = note_anomaly(
+            snapshot, event, "disagreement", detail, item_id=item_id
+        )
     item = merge_item(known, wire, final=final)
     item = evolve_record(item, {"announced": False, "out_of_band": False})
     if previous := text_or_none(event.previous_item_id):
@@ -94,10 +106,10 @@ def _list_conversation_item(
         snapshot = put_response(
             snapshot, evolve_record_field(state, "out_of_band", False)
         )
-    return store(snapshot, item)
+    return store_item(snapshot, item)
 
 
-def _conversation_item_positioned(
+def _place_conversation_item(
     snapshot: Snapshot, event: Listing, item_id: str, wire: WireItem, final: bool
 ) -> Snapshot:
     """
@@ -108,31 +120,35 @@ def _conversation_item_positioned(
     previous = event.previous_item_id
     if previous == item_id:
         detail = "the item names itself as its predecessor"
-        snapshot = note(snapshot, event, "self_reference", detail, item_id=item_id)
+        snapshot = note_anomaly(
+            snapshot, event, "self_reference", detail, item_id=item_id
+        )
         previous = ""
     snapshot, at_root = _conversation_asked_for_root(snapshot, wire)
     order = snapshot._order
     if ordering.is_placed_in_order(order, item_id):
         return snapshot
-    known = find(snapshot, item_id)
+    known = find_item(snapshot, item_id)
     hearsay = known.previous_item_id if known and known.announced else None
     if not text_or_none(previous):
         previous = hearsay or previous
         null_is_head = NULL_IS_HEAD in snapshot.habits and not final
         at_root = at_root or (previous is None and null_is_head)
-    if _conversation_says_nothing_new(order, item_id, previous, at_root):
+    if _conversation_place_is_repeated(order, item_id, previous, at_root):
         return snapshot
     if not previous and previous is not UNSET and order.parents and not at_root:
-        snapshot = learned(snapshot, NULL_PREDECESSORS)
+        snapshot = learn_habit(snapshot, NULL_PREDECESSORS)
     order = ordering.place_in_order(order, item_id, previous, at_root=at_root)
-    snapshot = reordered(snapshot, order)
+    snapshot = put_order(snapshot, order)
     if ordering.is_orphan_in_order(order, item_id):
         detail = f"predecessor {order.parents[item_id]} is not known"
-        return note(snapshot, event, "unknown_predecessor", detail, item_id=item_id)
+        return note_anomaly(
+            snapshot, event, "unknown_predecessor", detail, item_id=item_id
+        )
     return snapshot
 
 
-def _conversation_says_nothing_new(
+def _conversation_place_is_repeated(
     order: ordering.ItemOrder,
     item_id: str,
     previous: Union[str, None, Unset],
@@ -150,21 +166,21 @@ def _conversation_asked_for_root(
     for asked in snapshot._asked:
         if _conversation_answers_creation(snapshot, asked, wire):
             left = tuple(each for each in snapshot._asked if each is not asked)
-            return updated(snapshot, {"_asked": left}), True
+            return update_snapshot(snapshot, {"_asked": left}), True
     return snapshot, False
 
 
 def _conversation_answers_creation(
-    snapshot: Snapshot, asked: Asked, wire: WireItem
+    snapshot: Snapshot, asked: PendingChange, wire: WireItem
 ) -> bool:
     if asked.item_id is not None:
         return bool(asked.item_id == wire.id)
     kind, role = wire.type, getattr(wire, "role", None)
-    known = find(snapshot, wire.id)
+    known = find_item(snapshot, wire.id)
     return known is None and (asked.type, asked.role) == (kind, role)
 
 
-def item_asked(
+def expect_item_at_root(
     snapshot: Snapshot, read: Callable[[str, None], object], event_id: object
 ) -> Snapshot:
     """
@@ -175,13 +191,15 @@ def item_asked(
         read: gives a field of the item of the command, or None.
         event_id: id of the command.
     """
-    asked = Asked(
+    asked = PendingChange(
         item_id=text_or_none(read("id", None)),
         event_id=text_or_none(event_id),
         type=text_or_none(read("type", None)),
         role=text_or_none(read("role", None)),
     )
-    return updated(snapshot, {"_asked": (*snapshot._asked, asked)[-MOST_ASKED:]})
+    return update_snapshot(
+        snapshot, {"_asked": (*snapshot._asked, asked)[-MOST_ASKED:]}
+    )
 
 
 def item_deleted(snapshot: Snapshot, event: events.ConversationItemDeleted) -> Snapshot:
@@ -191,18 +209,20 @@ def item_deleted(snapshot: Snapshot, event: events.ConversationItemDeleted) -> S
         snapshot, asked = _oldest_conversation_change(snapshot, DELETE)
         item_id = asked.item_id
     if item_id is None:
-        return note(snapshot, event, "no_id", "nothing is named")
-    snapshot = _conversation_change_answered(snapshot, DELETE, item_id)
+        return note_anomaly(snapshot, event, "no_id", "nothing is named")
+    snapshot = _settle_conversation_change(snapshot, DELETE, item_id)
     if item_id in snapshot._order.dead:
         detail = "the item has been deleted before"
-        return note(snapshot, event, "repeated", detail, item_id=item_id)
-    if find(snapshot, item_id) is None:
+        return note_anomaly(snapshot, event, "repeated", detail, item_id=item_id)
+    if find_item(snapshot, item_id) is None:
         detail = "the deleted item is not known"
-        snapshot = note(snapshot, event, "unknown_item", detail, item_id=item_id)
-    return bury(snapshot, item_id)
+        snapshot = note_anomaly(
+            snapshot, event, "unknown_item", detail, item_id=item_id
+        )
+    return bury_item(snapshot, item_id)
 
 
-def change_asked(
+def expect_item_change(
     snapshot: Snapshot, kind: str, read: Callable[[str, None], object]
 ) -> Snapshot:
     """
@@ -214,42 +234,44 @@ def change_asked(
         read: gives a field of the command, or None.
     """
     end = read("audio_end_ms", None)
-    asked = Asked(
+    asked = PendingChange(
         item_id=text_or_none(read("item_id", None)),
         event_id=text_or_none(read("event_id", None)),
         type=kind,
         audio_end_ms=end if isinstance(end, int) else None,
     )
-    return updated(snapshot, {"_changing": (*snapshot._changing, asked)[-MOST_ASKED:]})
+    return update_snapshot(
+        snapshot, {"_changing": (*snapshot._changing, asked)[-MOST_ASKED:]}
+    )
 
 
 def _oldest_conversation_change(
     snapshot: Snapshot, kind: str
-) -> tuple[Snapshot, Asked]:
+) -> tuple[Snapshot, PendingChange]:
     """Return what an answer is about that names nothing, if one of ours waits."""
     for asked in snapshot._changing:
         if asked.type == kind:
-            return learned(snapshot, NAMELESS_CHANGES), asked
-    return snapshot, Asked()
+            return learn_habit(snapshot, NAMELESS_CHANGES), asked
+    return snapshot, PendingChange()
 
 
 def _conversation_change_of(
     snapshot: Snapshot, kind: str, item_id: str
-) -> Optional[Asked]:
+) -> Optional[PendingChange]:
     """Return the oldest change of an item that was asked for and waits."""
     wanted = (kind, item_id)
     found = (each for each in snapshot._changing if (each.type, each.item_id) == wanted)
     return next(found, None)
 
 
-def _conversation_change_answered(
+def _settle_conversation_change(
     snapshot: Snapshot, kind: str, item_id: str
 ) -> Snapshot:
     asked = _conversation_change_of(snapshot, kind, item_id)
     if asked is None:
         return snapshot
     left = tuple(each for each in snapshot._changing if each is not asked)
-    return updated(snapshot, {"_changing": left})
+    return update_snapshot(snapshot, {"_changing": left})
 
 
 def item_retrieved(
@@ -262,26 +284,26 @@ def item_retrieved(
     """
     wire = event.item
     if not wire or not wire.id:
-        return note(snapshot, event, "no_id", "an item without an id cannot be kept")
+        return note_anomaly(
+            snapshot, event, "no_id", "an item without an id cannot be kept"
+        )
     item_id = wire.id
-    item = find(snapshot, item_id) or Item(id=item_id)
-    item = _conversation_item_with_audio_rate(
-        snapshot, merge_item(item, wire, final=item.closed)
-    )
+    item = find_item(snapshot, item_id) or Item(id=item_id)
+    item = _item_with_audio_rate(snapshot, merge_item(item, wire, final=item.closed))
     if item_id not in snapshot._order.parents and not item.out_of_band:
         order = ordering.place_provisionally_in_order(snapshot._order, item_id)
-        snapshot = reordered(snapshot, order)
+        snapshot = put_order(snapshot, order)
     if item_id in snapshot._order.dead:
         detail = "the item has been deleted"
-        return note(snapshot, event, "late_event", detail, item_id=item_id)
-    return store(snapshot, item)
+        return note_anomaly(snapshot, event, "late_event", detail, item_id=item_id)
+    return store_item(snapshot, item)
 
 
-def _conversation_item_with_audio_rate(snapshot: Snapshot, item: Item) -> Item:
+def _item_with_audio_rate(snapshot: Snapshot, item: Item) -> Item:
     """Say in which format the audio is that came with a user's item."""
     if item.role != "user":
         return item
-    rate = audio_rate(snapshot.session, default=PCM_RATE, half="input")
+    rate = session_audio_rate(snapshot.session, default=PCM_RATE, half="input")
     parts = tuple(
         evolve_record_field(part, "audio_rate", rate) for part in item.content
     )
@@ -297,22 +319,24 @@ def item_truncated(
     The server has forgotten the transcript of that part, all of it. What was
     said and what was heard stays readable on the part.
     """
-    item_id, end = text_or_none(event.item_id), given(event.audio_end_ms)
+    item_id, end = text_or_none(event.item_id), value_or_none(event.audio_end_ms)
     if item_id is None:
         snapshot, asked = _oldest_conversation_change(snapshot, TRUNCATE)
         item_id = asked.item_id
     else:
-        asked = _conversation_change_of(snapshot, TRUNCATE, item_id) or Asked()
-    item, index = find(snapshot, item_id), given(event.content_index) or 0
+        asked = _conversation_change_of(snapshot, TRUNCATE, item_id) or PendingChange()
+    item, index = find_item(snapshot, item_id), value_or_none(event.content_index) or 0
     if item is None or not 0 <= index < len(item.content):
         detail = "there is no such part to truncate"
-        return note(snapshot, event, "unknown_item", detail, item_id=event.item_id)
-    snapshot = _conversation_change_answered(snapshot, TRUNCATE, item.id)
+        return note_anomaly(
+            snapshot, event, "unknown_item", detail, item_id=event.item_id
+        )
+    snapshot = _settle_conversation_change(snapshot, TRUNCATE, item.id)
     if end is None or end < 0:
         end = asked.audio_end_ms
     if end is None:
         detail = "it is not said where the item was cut"
-        return note(snapshot, event, "no_end", detail, item_id=item.id)
+        return note_anomaly(snapshot, event, "no_end", detail, item_id=item.id)
     heard = {"heard_ms": max(end, 0), "_kept": None}
     item = with_part_changed(item, index, heard)
-    return store(snapshot, item)
+    return store_item(snapshot, item)

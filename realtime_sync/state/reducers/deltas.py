@@ -24,12 +24,12 @@ from ..item_merge import merge_part
 from ..items import Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
-    checked,
-    disagreed,
+    note_disagreements,
+    note_full_text,
     put_call,
     put_growing,
     put_part,
-    regrown,
+    put_regrown,
     text_or_none,
 )
 from .attribution import (
@@ -39,8 +39,8 @@ from .attribution import (
     OutputPiece,
     PartEvent,
     Place,
-    attributed_call,
-    attributed_part,
+    attribute_call,
+    attribute_part,
 )
 
 if TYPE_CHECKING:
@@ -83,15 +83,15 @@ def _extend_words_by_delta(
     if values["heard_ms"] is not None and name == "_transcript":
         values["_kept"] = grow_text(values["_kept"], piece)
     if text.size >= MOST_TEXT:
-        snapshot = checked(snapshot, event, text, growth.item_id)
-    return regrown(snapshot, values)
+        snapshot = note_full_text(snapshot, event, text, growth.item_id)
+    return put_regrown(snapshot, values)
 
 
 def _extended_by_delta_elsewhere(
     snapshot: Snapshot, event: WordsDelta, piece: str, name: str, kind: str
 ) -> Snapshot:
     """The same for a delta that falls elsewhere than the one before it."""
-    found = _part_in_flight_of_delta(snapshot, event) or attributed_part(
+    found = _part_in_flight_of_delta(snapshot, event) or attribute_part(
         snapshot, event, kind
     )
     if isinstance(found, Snapshot):
@@ -99,7 +99,7 @@ def _extended_by_delta_elsewhere(
     snapshot, item, index = found
     part = item.content[index]
     text = grow_text(getattr(part, name), piece)
-    snapshot = checked(snapshot, event, text, item.id)
+    snapshot = note_full_text(snapshot, event, text, item.id)
     part = evolve_record_field(part, name, text)
     if part.heard_ms is not None and name == "_transcript":
         part = evolve_record_field(part, "_kept", grow_text(part._kept, piece))
@@ -121,7 +121,7 @@ def audio_delta(snapshot: Snapshot, event: events.ResponseAudioDelta) -> Snapsho
         return _delta_heard_elsewhere(snapshot, event, size)
     values = snapshot._grown.copy()
     values["audio_bytes"] += size
-    return regrown(snapshot, values)
+    return put_regrown(snapshot, values)
 
 
 def _delta_heard_elsewhere(
@@ -129,7 +129,7 @@ def _delta_heard_elsewhere(
 ) -> Snapshot:
     """The same for the first audio of a part, or after something else."""
     place = _part_in_flight_of_delta(snapshot, event)
-    found = place or attributed_part(snapshot, event, "output_audio")
+    found = place or attribute_part(snapshot, event, "output_audio")
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
@@ -182,7 +182,7 @@ def _finish_words_of_deltas(
 ) -> Snapshot:
     if not whole:
         return snapshot
-    found = attributed_part(snapshot, event, kind)
+    found = attribute_part(snapshot, event, kind)
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
@@ -192,12 +192,12 @@ def _finish_words_of_deltas(
     else:
         so_far = getattr(part, name)
         found_so = text_disagreements(name.strip("_"), so_far, whole)
-        snapshot = disagreed(snapshot, event, item, found_so)
+        snapshot = note_disagreements(snapshot, event, item, found_so)
         whole = whole_text(so_far, whole)
     return put_part(snapshot, item, index, evolve_record_field(part, name, whole))
 
 
-def part_told(
+def content_part_added_or_done(
     snapshot: Snapshot,
     event: Union[events.ResponseContentPartAdded, events.ResponseContentPartDone],
 ) -> Snapshot:
@@ -205,13 +205,15 @@ def part_told(
     wire = event.part
     if not wire:
         return snapshot
-    found = attributed_part(snapshot, event, "output_text")
+    found = attribute_part(snapshot, event, "output_text")
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
     part, final = item.content[index], event.type == PART_DONE
     if final:
-        snapshot = disagreed(snapshot, event, item, part_disagreements(part, wire))
+        snapshot = note_disagreements(
+            snapshot, event, item, part_disagreements(part, wire)
+        )
     part = merge_part(part, wire, role=item.role, final=final)
     return put_part(snapshot, item, index, part)
 
@@ -229,34 +231,34 @@ def arguments_delta(snapshot: Snapshot, event: CallDelta) -> Snapshot:
         return _call_delta_elsewhere(snapshot, event, piece)
     values["_arguments"] = text = grow_text(values["_arguments"], piece)
     if text.size >= MOST_TEXT:
-        snapshot = checked(snapshot, event, text, growth.item_id)
-    return regrown(snapshot, values)
+        snapshot = note_full_text(snapshot, event, text, growth.item_id)
+    return put_regrown(snapshot, values)
 
 
 def _call_delta_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> Snapshot:
     """The same for a delta on another item, or on a call that lacks its name."""
     item = _item_in_flight_of_delta(snapshot, event)
     if item is None:
-        found = attributed_call(snapshot, event)
+        found = attribute_call(snapshot, event)
         if isinstance(found, Snapshot):
             return found
         snapshot, item = found
     text = grow_text(item._arguments, piece)
-    snapshot = checked(snapshot, event, text, item.id)
+    snapshot = note_full_text(snapshot, event, text, item.id)
     item = evolve_record_field(item, "_arguments", text)
     return put_call(snapshot, _call_fields_of_delta(item, event))
 
 
 def arguments_done(snapshot: Snapshot, event: CallDone) -> Snapshot:
     """`function_call_arguments.done`, `mcp_call_arguments.done`: all of them."""
-    found = attributed_call(snapshot, event)
+    found = attribute_call(snapshot, event)
     if isinstance(found, Snapshot):
         return found
     snapshot, item = found
     if whole := event.arguments:
         so_far = item._arguments
         found_so = text_disagreements("arguments", so_far, whole)
-        snapshot = disagreed(snapshot, event, item, found_so)
+        snapshot = note_disagreements(snapshot, event, item, found_so)
         item = evolve_record_field(item, "_arguments", whole_arguments(so_far, whole))
     return put_growing(snapshot, _call_fields_of_delta(item, event))
 

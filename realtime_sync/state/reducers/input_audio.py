@@ -14,20 +14,20 @@ from ..item_merge import with_part, with_part_changed
 from ..items import UNNAMED, Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
-    checked,
-    drop,
-    find,
-    given,
-    learned,
-    note,
-    put,
+    drop_items,
+    find_item,
+    learn_habit,
+    note_anomaly,
+    note_full_text,
     put_growing,
-    reordered,
+    put_items,
+    put_order,
     text_or_none,
-    updated,
+    update_snapshot,
+    value_or_none,
 )
 from ..usage import add_transcription_usage
-from .attribution import unnamed
+from .attribution import made_up_response_id
 
 if TYPE_CHECKING:
     from ...protocol import events
@@ -55,7 +55,7 @@ def input_speech_started(
     snapshot: Snapshot, event: events.InputAudioBufferSpeechStarted
 ) -> Snapshot:
     """`speech_started`: names the item that the speech will become."""
-    start = given(event.audio_start_ms)
+    start = value_or_none(event.audio_start_ms)
     return _announce_input_item(
         snapshot, event, {"audio_start_ms": 0 if start is None else start}
     )
@@ -66,7 +66,7 @@ def input_speech_stopped(
 ) -> Snapshot:
     """`speech_stopped`: the speech of an announced item has ended."""
     return _announce_input_item(
-        snapshot, event, {"audio_end_ms": given(event.audio_end_ms)}
+        snapshot, event, {"audio_end_ms": value_or_none(event.audio_end_ms)}
     )
 
 
@@ -75,8 +75,8 @@ def input_timeout_triggered(
 ) -> Snapshot:
     """`timeout_triggered`: the user said nothing, which is an item too."""
     marks = {
-        "audio_start_ms": given(event.audio_start_ms),
-        "audio_end_ms": given(event.audio_end_ms),
+        "audio_start_ms": value_or_none(event.audio_start_ms),
+        "audio_end_ms": value_or_none(event.audio_end_ms),
     }
     return _announce_input_item(snapshot, event, marks)
 
@@ -86,7 +86,7 @@ def input_audio_committed(
 ) -> Snapshot:
     """`committed`: the item will exist, and its predecessor may be named."""
     changes: dict[str, Any] = {"committed": True}
-    known = find(snapshot, event.item_id)
+    known = find_item(snapshot, event.item_id)
     previous = text_or_none(event.previous_item_id)
     if previous and previous != event.item_id and (known is None or known.announced):
         changes["previous_item_id"] = previous
@@ -100,13 +100,13 @@ def _announce_input_item(
     item_id = text_or_none(event.item_id)
     if item_id is None:
         return snapshot
-    item = find(snapshot, item_id)
+    item = find_item(snapshot, item_id)
     if item is None:
         if item_id in snapshot._order.dead:
             detail = "the item has been deleted"
-            return note(snapshot, event, "late_event", detail, item_id=item_id)
+            return note_anomaly(snapshot, event, "late_event", detail, item_id=item_id)
         item = Item(id=item_id, type="message", role="user", announced=True)
-    return put(snapshot, evolve_record(item, changes))
+    return put_items(snapshot, evolve_record(item, changes))
 
 
 def input_audio_cleared(
@@ -118,7 +118,7 @@ def input_audio_cleared(
         for item in _lately_announced_input(snapshot)
         if item.role == "user" and not item.committed
     ]
-    return drop(snapshot, gone) if gone else snapshot
+    return drop_items(snapshot, gone) if gone else snapshot
 
 
 def input_transcription_delta(
@@ -144,11 +144,11 @@ def input_transcription_delta(
         return _note_transcript_complete(snapshot, event, item)
     text = part._transcript
     if event.cumulative is True:
-        snapshot, text = learned(snapshot, INTERIM), None
+        snapshot, text = learn_habit(snapshot, INTERIM), None
     elif _input_transcription_tells_again(snapshot, plain_text(text) or "", piece):
-        snapshot, text = learned(snapshot, CUMULATIVE), None
+        snapshot, text = learn_habit(snapshot, CUMULATIVE), None
     text = grow_text(text, piece)
-    snapshot = checked(snapshot, event, text, item.id)
+    snapshot = note_full_text(snapshot, event, text, item.id)
     changes = {"_transcript": text, "transcription": "in_progress"}
     return put_growing(snapshot, with_part_changed(item, index, changes))
 
@@ -168,17 +168,17 @@ def input_transcription_completed(
     snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionCompleted
 ) -> Snapshot:
     """`input_audio_transcription.completed`: this is what was said."""
-    usage = add_transcription_usage(snapshot.usage, given(event.usage))
+    usage = add_transcription_usage(snapshot.usage, value_or_none(event.usage))
     if usage is not snapshot.usage:
-        snapshot = updated(snapshot, {"usage": usage})
+        snapshot = update_snapshot(snapshot, {"usage": usage})
     found = _transcribed_input_part(snapshot, event)
     if found is None:
         return _note_no_input_item(snapshot, event)
     snapshot, item, index = found
     changes: dict[str, Any] = {"transcription": "completed"}
-    if given(event.transcript) is not None:
+    if value_or_none(event.transcript) is not None:
         changes["_transcript"] = event.transcript
-    return put(snapshot, with_part_changed(item, index, changes))
+    return put_items(snapshot, with_part_changed(item, index, changes))
 
 
 def input_transcription_failed(
@@ -191,7 +191,9 @@ def input_transcription_failed(
     snapshot, item, index = found
     if item.content[index].transcription == "completed":
         return _note_transcript_complete(snapshot, event, item)
-    return put(snapshot, with_part_changed(item, index, {"transcription": "failed"}))
+    return put_items(
+        snapshot, with_part_changed(item, index, {"transcription": "failed"})
+    )
 
 
 def _transcribed_input_part(
@@ -206,7 +208,7 @@ def _transcribed_input_part(
     elif item_id in snapshot._order.dead:
         item = None
     else:
-        item = find(snapshot, item_id) or Item(
+        item = find_item(snapshot, item_id) or Item(
             id=item_id, type="message", role="user", announced=True
         )
     if item is None:
@@ -227,9 +229,9 @@ def _lists_no_input(snapshot: Snapshot) -> bool:
 
 def _unnamed_input_item(snapshot: Snapshot) -> tuple[Snapshot, Item]:
     """Return an item for words that belong to none: some servers list none."""
-    item = Item(id=unnamed(snapshot), type="message", role="user")
+    item = Item(id=made_up_response_id(snapshot), type="message", role="user")
     order = ordering.place_provisionally_in_order(snapshot._order, item.id)
-    return reordered(snapshot, order), item
+    return put_order(snapshot, order), item
 
 
 def _last_untranscribed_input(snapshot: Snapshot) -> Optional[Item]:
@@ -253,7 +255,7 @@ def _lately_announced_input(snapshot: Snapshot) -> Iterator[Item]:
 def _latest_input(snapshot: Snapshot) -> Iterator[Item]:
     """Return the last items of the conversation, as far as `LOOKED_BACK`."""
     ids = islice(snapshot._order.latest(), LOOKED_BACK)
-    return filter(None, (find(snapshot, each) for each in ids))
+    return filter(None, (find_item(snapshot, each) for each in ids))
 
 
 def _input_awaits_transcript(item: Item) -> bool:
@@ -267,9 +269,9 @@ def _note_transcript_complete(
     snapshot: Snapshot, event: Transcription, item: Item
 ) -> Snapshot:
     detail = "the transcription is complete"
-    return note(snapshot, event, "late_event", detail, item_id=item.id)
+    return note_anomaly(snapshot, event, "late_event", detail, item_id=item.id)
 
 
 def _note_no_input_item(snapshot: Snapshot, event: Transcription) -> Snapshot:
     detail = "there is no item that this can be about"
-    return note(snapshot, event, "late_event", detail, item_id=event.item_id)
+    return note_anomaly(snapshot, event, "late_event", detail, item_id=event.item_id)

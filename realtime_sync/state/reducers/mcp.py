@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 from ..frozen_records import evolve_record
 from ..items import Item
 from ..snapshot import Snapshot
-from ..snapshot_changes import find, note, put, text_or_none
+from ..snapshot_changes import find_item, note_anomaly, put_items, text_or_none
 from ..transitions import next_item_status
 
 if TYPE_CHECKING:
@@ -76,10 +76,12 @@ def _reported_by_mcp(
     item_id = text_or_none(event.item_id)
     if item_id is None or item_id in snapshot._order.dead:
         detail = "there is no item that this can be about"
-        return note(snapshot, event, "late_event", detail, item_id=event.item_id)
-    item = find(snapshot, item_id) or Item(id=item_id, type=kind, announced=True)
+        return note_anomaly(
+            snapshot, event, "late_event", detail, item_id=event.item_id
+        )
+    item = find_item(snapshot, item_id) or Item(id=item_id, type=kind, announced=True)
     changes: dict[str, Any] = {
         "status": next_item_status(item.status, status, concluded=item.concluded),
         "concluded": item.concluded and status == "in_progress",
     }
-    return put(snapshot, evolve_record(item, changes))
+    return put_items(snapshot, evolve_record(item, changes))

@@ -11,15 +11,15 @@ from ..item_merge import compact_merged_item, merge_item
 from ..items import Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
-    disagreed,
-    erase,
-    find,
-    given,
-    note,
-    put,
+    erase_items,
+    find_item,
+    note_anomaly,
+    note_disagreements,
+    put_items,
     put_response,
     text_or_none,
-    updated,
+    update_snapshot,
+    value_or_none,
 )
 from ..snapshot_parts import ResponseState
 from ..transitions import (
@@ -29,8 +29,14 @@ from ..transitions import (
     item_status_after,
 )
 from ..usage import add_response_usage as with_response_usage
-from .attribution import joined, latest_open, unnamed, unnamed_item, with_response
-from .session import audio_rate
+from .attribution import (
+    attribute_response,
+    join_response,
+    latest_open_response,
+    made_up_item_id,
+    made_up_response_id,
+)
+from .session import session_audio_rate
 
 if TYPE_CHECKING:
     from ...protocol import events
@@ -48,13 +54,17 @@ OutputEvent = Union[
 
 def response_created(snapshot: Snapshot, event: events.ResponseCreated) -> Snapshot:
     """`response.created`: a response has begun, unless it has already ended."""
-    wire = given(event.response)
-    response_id = text_or_none(getattr(wire, "id", None)) or unnamed(snapshot)
+    wire = value_or_none(event.response)
+    response_id = text_or_none(getattr(wire, "id", None)) or made_up_response_id(
+        snapshot
+    )
     known = snapshot._responses.get(response_id)
     if known is not None and known.closed:
         detail = f"the response is {known.status}"
-        return note(snapshot, event, "late_event", detail, response_id=response_id)
-    snapshot, state = with_response(snapshot, response_id, begins=True)
+        return note_anomaly(
+            snapshot, event, "late_event", detail, response_id=response_id
+        )
+    snapshot, state = attribute_response(snapshot, response_id, begins=True)
     return _store_response(snapshot, state, wire)
 
 
@@ -63,23 +73,23 @@ def _store_response(
 ) -> Snapshot:
     """Store what a response resource says about itself, its end excepted."""
     changes: dict[str, Any] = {
-        "audio_rate": audio_rate(wire, default=snapshot._audio_rate)
+        "audio_rate": session_audio_rate(wire, default=snapshot._audio_rate)
     }
-    if metadata := given(getattr(wire, "metadata", None)):
+    if metadata := value_or_none(getattr(wire, "metadata", None)):
         changes["metadata"] = freeze(metadata)
     conversation_id = getattr(wire, "conversation_id", "")
     if text := text_or_none(conversation_id):
         changes["conversation_id"] = text
         if snapshot.conversation_id is None:
-            snapshot = updated(snapshot, {"conversation_id": text})
+            snapshot = update_snapshot(snapshot, {"conversation_id": text})
     outside = state.out_of_band or conversation_id is None
-    outside = outside and not text and not _response_takes_part(snapshot, state)
+    outside = outside and not text and not _response_is_in_conversation(snapshot, state)
     changes["out_of_band"] = outside
     snapshot = put_response(snapshot, evolve_record(state, changes))
-    return _response_expelled(snapshot, state) if outside else snapshot
+    return _expel_response_items(snapshot, state) if outside else snapshot
 
 
-def _response_takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
+def _response_is_in_conversation(snapshot: Snapshot, state: ResponseState) -> bool:
     """
     Say whether the conversation has listed an item of a response.
 
@@ -91,15 +101,15 @@ def _response_takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
     )
 
 
-def _response_expelled(snapshot: Snapshot, state: ResponseState) -> Snapshot:
+def _expel_response_items(snapshot: Snapshot, state: ResponseState) -> Snapshot:
     """Take back the places that were given before this was known."""
-    found = [find(snapshot, each) for each in state.items]
+    found = [find_item(snapshot, each) for each in state.items]
     inside = [item for item in found if item and not item.out_of_band]
     if not inside:
         return snapshot
-    snapshot = erase(snapshot, [item.id for item in inside])
+    snapshot = erase_items(snapshot, [item.id for item in inside])
     changes = {"out_of_band": True, "announced": False}
-    return put(snapshot, *[evolve_record(item, changes) for item in inside])
+    return put_items(snapshot, *[evolve_record(item, changes) for item in inside])
 
 
 def output_item_added(
@@ -124,12 +134,14 @@ def _response_output_item(
 ) -> Snapshot:
     wire = event.item
     if not wire:
-        return note(snapshot, event, "no_id", "the event has no item")
-    response_id = text_or_none(event.response_id) or latest_open(snapshot)
-    snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
+        return note_anomaly(snapshot, event, "no_id", "the event has no item")
+    response_id = text_or_none(event.response_id) or latest_open_response(snapshot)
+    snapshot, state = attribute_response(
+        snapshot, response_id or made_up_response_id(snapshot)
+    )
     item_id = text_or_none(wire.id) or _response_item_id(state, event.output_index)
     if late := _too_late_for_response(snapshot, state, item_id, final=final):
-        return note(
+        return note_anomaly(
             snapshot,
             event,
             "late_event",
@@ -147,7 +159,7 @@ def _too_late_for_response(
 ) -> Optional[str]:
     if item_id in snapshot._order.dead:
         return "the item has been deleted"
-    item = find(snapshot, item_id)
+    item = find_item(snapshot, item_id)
     if final and item is not None and item.concluded:
         return None  # What it became was only concluded; now it is told.
     return f"the response is {state.status}" if state.closed else None
@@ -157,7 +169,7 @@ def _response_item_id(state: ResponseState, index: Union[int, None, Unset]) -> s
     """Return the id of the item at an index of the output, made up if need be."""
     if isinstance(index, int) and 0 <= index < len(state.items):
         return state.items[index]
-    return unnamed_item(state, index)
+    return made_up_item_id(state, index)
 
 
 def _store_response_output_item(
@@ -175,14 +187,14 @@ def _store_response_output_item(
     The conversation's own event follows at once where a server has it; so the
     first description alone does not put the item into the order.
     """
-    item = find(snapshot, item_id) or Item(id=item_id)
+    item = find_item(snapshot, item_id) or Item(id=item_id)
     # Set first: an item of a response is not complete when it is added.
     item = evolve_record_field(item, "response_id", state.id)
     if final:
         found = item_disagreements(item, wire)
-        snapshot = disagreed(snapshot, event, item, found)
+        snapshot = note_disagreements(snapshot, event, item, found)
     item = merge_item(item, wire, final=final)
-    return joined(snapshot, item, state, enters=final)[0]
+    return join_response(snapshot, item, state, enters=final)[0]
 
 
 def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
@@ -192,19 +204,23 @@ def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
     It may be the first that is heard of the response. A second one adds what the
     first has left out.
     """
-    wire = given(event.response)
-    response_id = text_or_none(getattr(wire, "id", None)) or latest_open(snapshot)
-    snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
+    wire = value_or_none(event.response)
+    response_id = text_or_none(getattr(wire, "id", None)) or latest_open_response(
+        snapshot
+    )
+    snapshot, state = attribute_response(
+        snapshot, response_id or made_up_response_id(snapshot)
+    )
     if state.closed:
-        return _done_again(snapshot, event, state, wire)
+        return _response_done_again(snapshot, event, state, wire)
     snapshot = _store_response(snapshot, state, wire)
     before = snapshot
-    for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
+    for index, item in enumerate(value_or_none(getattr(wire, "output", None)) or ()):
         snapshot = _final_response_output(snapshot, event, state.id, index, item)
     return _end_response(snapshot, snapshot._responses[state.id], wire, before)
 
 
-def _done_again(
+def _response_done_again(
     snapshot: Snapshot,
     event: events.ResponseDone,
     state: ResponseState,
@@ -216,7 +232,7 @@ def _done_again(
     No response ends twice by the protocol, so one of the two is wrong, and those who
     waited have gone on with the first.
     """
-    told = {name: given(getattr(wire, name, None)) for name in _ENDINGS}
+    told = {name: value_or_none(getattr(wire, name, None)) for name in _ENDINGS}
     status = told.pop("status")
     late = {
         name: value
@@ -227,15 +243,19 @@ def _done_again(
         late.update(status=status, concluded=False)
     elif status and status != state.status:
         detail = f"the response was {state.status}, and now it is said to be {status}"
-        snapshot = note(snapshot, event, "disagreement", detail, response_id=state.id)
+        snapshot = note_anomaly(
+            snapshot, event, "disagreement", detail, response_id=state.id
+        )
     else:
         detail = f"the response is {state.status}"
-        snapshot = note(snapshot, event, "repeated", detail, response_id=state.id)
+        snapshot = note_anomaly(
+            snapshot, event, "repeated", detail, response_id=state.id
+        )
     if not late:
         return snapshot
     snapshot = put_response(snapshot, evolve_record(state, late))
     totals = with_response_usage(snapshot.usage, late.get("usage"))
-    return updated(snapshot, {"usage": totals})
+    return update_snapshot(snapshot, {"usage": totals})
 
 
 _ENDINGS = ("status", "status_details", "usage")
@@ -255,7 +275,7 @@ def _final_response_output(
         return snapshot
     if item_id not in state.items:
         snapshot = _rename_response_item(
-            snapshot, state, unnamed_item(state, index), item_id
+            snapshot, state, made_up_item_id(state, index), item_id
         )
     state = snapshot._responses[response_id]
     return _store_response_output_item(
@@ -267,12 +287,14 @@ def _rename_response_item(
     snapshot: Snapshot, state: ResponseState, made_up: str, item_id: str
 ) -> Snapshot:
     """Give an item its own id in place of one that was made up for it."""
-    item = find(snapshot, made_up)
+    item = find_item(snapshot, made_up)
     if item is None:
         return snapshot
     items = tuple(each for each in state.items if each != made_up)
     snapshot = put_response(snapshot, evolve_record_field(state, "items", items))
-    return put(erase(snapshot, (made_up,)), evolve_record_field(item, "id", item_id))
+    return put_items(
+        erase_items(snapshot, (made_up,)), evolve_record_field(item, "id", item_id)
+    )
 
 
 def _end_response(
@@ -281,21 +303,21 @@ def _end_response(
     wire: Optional[Response],
     before: Snapshot,
 ) -> Snapshot:
-    told = {name: given(getattr(wire, name, None)) for name in _ENDINGS}
+    told = {name: value_or_none(getattr(wire, name, None)) for name in _ENDINGS}
     status = final_response_status(state.status, told["status"])
     usage = told["usage"]
     concluded = told["status"] != status
     changes = {**told, "status": status, "closed": True, "concluded": concluded}
     snapshot = put_response(snapshot, evolve_record(state, changes))
-    left = [find(snapshot, each) for each in state.items]
+    left = [find_item(snapshot, each) for each in state.items]
     closed = [
-        _close_response_item(item, find(before, item.id), status)
+        _close_response_item(item, find_item(before, item.id), status)
         for item in left
         if item is not None
     ]
-    snapshot = put(snapshot, *closed) if closed else snapshot
+    snapshot = put_items(snapshot, *closed) if closed else snapshot
     totals = with_response_usage(snapshot.usage, usage)
-    return updated(snapshot, {"usage": totals})
+    return update_snapshot(snapshot, {"usage": totals})
 
 
 def _close_response_item(

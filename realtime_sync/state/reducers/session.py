@@ -9,7 +9,12 @@ from attrs import evolve
 from ...protocol.audio_formats import told_audio_rate
 from ..items import PCM_RATE
 from ..snapshot import Snapshot
-from ..snapshot_changes import given, note, text_or_none, updated
+from ..snapshot_changes import (
+    note_anomaly,
+    text_or_none,
+    update_snapshot,
+    value_or_none,
+)
 
 MOST_RATE_LIMITS = 100
 """Names of rate limits that are remembered; services have two."""
@@ -40,7 +45,7 @@ Halves = Union["AudioConfig", "TranslationAudio"]
 Half = Union["AudioInput", "AudioOutput", "TranslationInput", "TranslationOutput"]
 
 
-def session_told(snapshot: Snapshot, event: SessionEvent) -> Snapshot:
+def session_created_or_updated(snapshot: Snapshot, event: SessionEvent) -> Snapshot:
     """
     `session.created` and `session.updated`: the configuration in force.
 
@@ -49,13 +54,15 @@ def session_told(snapshot: Snapshot, event: SessionEvent) -> Snapshot:
     """
     told = event.session
     if not told:
-        return note(snapshot, event, "no_session", "the event has no session")
+        return note_anomaly(snapshot, event, "no_session", "the event has no session")
     known = snapshot.session
     if event.type == "session.created" and known is not None:
-        snapshot = note(snapshot, event, "repeated", "the session was created before")
+        snapshot = note_anomaly(
+            snapshot, event, "repeated", "the session was created before"
+        )
     session = _overlaid_session(known, told)
-    rate = audio_rate(session, default=PCM_RATE)
-    return updated(snapshot, {"session": session, "_audio_rate": rate})
+    rate = session_audio_rate(session, default=PCM_RATE)
+    return update_snapshot(snapshot, {"session": session, "_audio_rate": rate})
 
 
 def _overlaid_session(known: Optional[Told], told: Told) -> Told:
@@ -65,7 +72,8 @@ def _overlaid_session(known: Optional[Told], told: Told) -> Told:
     kept = {
         name: getattr(known, name)
         for name in vars(told)
-        if given(getattr(known, name)) is not None and absent(getattr(told, name))
+        if value_or_none(getattr(known, name)) is not None
+        and is_absent(getattr(told, name))
     }
     if "audio" not in kept and known.audio and told.audio:
         kept["audio"] = _overlaid_session_halves(known.audio, told.audio)
@@ -78,23 +86,25 @@ def _overlaid_session_halves(known: Halves, told: Halves) -> Halves:
         before, now = getattr(known, name), getattr(told, name)
         if not before or now is None:
             continue
-        halves[name] = before if absent(now) else _filled_session(before, now)
+        halves[name] = before if is_absent(now) else _filled_session(before, now)
     return evolve(told, **halves)
 
 
 def _filled_session(known: Half, told: Half) -> Half:
     kept = {
-        name: getattr(known, name) for name in vars(told) if absent(getattr(told, name))
+        name: getattr(known, name)
+        for name in vars(told)
+        if is_absent(getattr(told, name))
     }
     return evolve(told, **kept)
 
 
-def absent(value: object) -> bool:
+def is_absent(value: object) -> bool:
     """Say whether a server left a field out; ``null`` is an answer."""
-    return value is not None and given(value) is None
+    return value is not None and value_or_none(value) is None
 
 
-def audio_rate(resource: object, *, default: int, half: str = "output") -> int:
+def session_audio_rate(resource: object, *, default: int, half: str = "output") -> int:
     """
     Return the bytes per second of the audio that a session or response has.
 
@@ -103,9 +113,9 @@ def audio_rate(resource: object, *, default: int, half: str = "output") -> int:
         default: the rate if it does not say.
         half: ``output`` for what the model speaks, ``input`` for what it hears.
     """
-    audio = given(getattr(resource, "audio", None))
-    output = given(getattr(audio, half, None))
-    spoken = given(getattr(output, "format", None))
+    audio = value_or_none(getattr(resource, "audio", None))
+    output = value_or_none(getattr(audio, half, None))
+    spoken = value_or_none(getattr(output, "format", None))
     kind = text_or_none(getattr(spoken, "type", None))
     if kind is None:
         return default
@@ -116,37 +126,29 @@ def audio_rate(resource: object, *, default: int, half: str = "output") -> int:
     return rate * 2
 
 
-def conversation_created(
-    snapshot: Snapshot, event: events.ConversationCreated
-) -> Snapshot:
-    """`conversation.created`: the beta names the default conversation."""
-    found = text_or_none(getattr(given(event.conversation), "id", None))
-    return updated(snapshot, {"conversation_id": found}) if found else snapshot
-
-
 def rate_limits_updated(
     snapshot: Snapshot, event: events.RateLimitsUpdated
 ) -> Snapshot:
     """`rate_limits.updated`: limits not named keep what was last said."""
-    told = {each.name: each for each in given(event.rate_limits) or ()}
+    told = {each.name: each for each in value_or_none(event.rate_limits) or ()}
     if not told:
         return snapshot
     known = {each.name: each for each in snapshot.rate_limits}
     every = tuple({**known, **told}.values())
     if len(every) > MOST_RATE_LIMITS:
         detail = f"more than {MOST_RATE_LIMITS} names; the first are forgotten"
-        snapshot = note(snapshot, event, "rate_limits", detail)
-    return updated(snapshot, {"rate_limits": every[-MOST_RATE_LIMITS:]})
+        snapshot = note_anomaly(snapshot, event, "rate_limits", detail)
+    return update_snapshot(snapshot, {"rate_limits": every[-MOST_RATE_LIMITS:]})
 
 
 def error(snapshot: Snapshot, event: events.Error) -> Snapshot:
     """`error`: what was refused will not come, nor go."""
-    refused = text_or_none(getattr(given(event.error), "event_id", None))
+    refused = text_or_none(getattr(value_or_none(event.error), "event_id", None))
     if refused is None:
         return snapshot
     for name in ("_asked", "_changing"):
         waiting = getattr(snapshot, name)
         left = tuple(each for each in waiting if each.event_id != refused)
         if len(left) != len(waiting):
-            snapshot = updated(snapshot, {name: left})
+            snapshot = update_snapshot(snapshot, {name: left})
     return snapshot

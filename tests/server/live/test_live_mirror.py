@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from realtime_sync import events
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.server import Call, Delegate, Failure
-from realtime_sync.state.live.reduce import reduce
+from realtime_sync.state.live.reduce import reduce_live
 from realtime_sync.state.live.snapshot import LiveSnapshot
 
 from ..sounds import b64, loud, silence
@@ -29,7 +29,7 @@ def mirrored(frames: list[dict[str, Any]]) -> LiveSnapshot:
         event = CODEC.structure(frame)
 
         assert not isinstance(event, events.UnknownEvent)
-        snapshot = reduce(snapshot, event)
+        snapshot = reduce_live(snapshot, event)
     return snapshot
 
 

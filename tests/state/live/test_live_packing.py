@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.live import events
-from realtime_sync.state.live.reduce import reduce, reduce_command
+from realtime_sync.state.live.reduce import reduce_live, reduce_live_command
 from realtime_sync.state.live.snapshot import LiveSnapshot
 
 FRAMES = [
@@ -81,9 +81,9 @@ def everything() -> LiveSnapshot:
     codec = Codec(session_type="live")
     snapshot = LiveSnapshot()
     for frame in FRAMES:
-        snapshot = reduce(snapshot, codec.structure(frame))
+        snapshot = reduce_live(snapshot, codec.structure(frame))
     note = events.ThinkingAppend(content="VIP", event_id="e1")
-    return reduce_command(snapshot, note)
+    return reduce_live_command(snapshot, note)
 
 
 def test_snapshot_comes_back_from_json_as_it_was() -> None:

@@ -13,7 +13,7 @@ from attrs.exceptions import FrozenInstanceError
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.registry import LIVE_ROWS, event_class
 from realtime_sync.state.live import fragments as pieces
-from realtime_sync.state.live.fragments import Fragment, Fragments, Timeline
+from realtime_sync.state.live.fragments import Fragment, Fragments, FragmentTimeline
 from realtime_sync.state.live.reduce import (
     LONGEST,
     MOST,
@@ -22,10 +22,10 @@ from realtime_sync.state.live.reduce import (
     NOT_MIRRORED,
     OTHERS,
     REDUCERS,
-    reduce,
-    reduce_command,
+    reduce_live,
+    reduce_live_command,
 )
-from realtime_sync.state.live.snapshot import LiveSnapshot, recent
+from realtime_sync.state.live.snapshot import LiveSnapshot, recent_messages
 
 CODEC = Codec(session_type="live")
 FRAMES = Path(__file__).parents[2] / "frames" / "live" / "server"
@@ -38,9 +38,9 @@ def after(*frames: Any, start: LiveSnapshot = LiveSnapshot()) -> LiveSnapshot:
     snapshot = start
     for each in frames:
         if isinstance(each, dict):
-            snapshot = reduce(snapshot, CODEC.structure(each))
+            snapshot = reduce_live(snapshot, CODEC.structure(each))
         else:
-            snapshot = reduce_command(snapshot, each)
+            snapshot = reduce_live_command(snapshot, each)
     return snapshot
 
 
@@ -496,7 +496,7 @@ def test_pieces_are_bounded_and_what_is_gone_is_counted(
 
     assert (pieces.BLOCK * 2, pieces.BLOCK * 2 + 3) == (kept.dropped, len(kept.all()))
     assert kept.has(text, 0) and not (kept.has("0", 0) or kept.has(text, 1))
-    assert 0 == Timeline().last_ms
+    assert 0 == FragmentTimeline().last_ms
 
 
 def test_work_without_end_is_bounded_too() -> None:
@@ -532,9 +532,9 @@ def test_history_is_counted_whatever_its_parts_are() -> None:
     long = {"role": "user", "content": [{"type": "input_text", "text": "x" * 20_000}]}
     odd = {"role": "user", "content": [None, {"text": 5}]}
 
-    assert (odd, short) == recent((short, long, odd, short))
-    assert () == recent((long,))
-    assert 129 - 1 == len(recent((short,) * 129))
+    assert (odd, short) == recent_messages((short, long, odd, short))
+    assert () == recent_messages((long,))
+    assert 129 - 1 == len(recent_messages((short,) * 129))
 
 
 def refusal(*, inner: Any = None, outer: Any = None) -> Frame:
@@ -781,8 +781,8 @@ def test_given_item_that_answers_no_call_changes_nothing(item: Frame) -> None:
     given = command("response.item.create", item=item)
     bare = CODEC.command({"type": "response.item.create"})
 
-    assert before is reduce_command(before, given)
-    assert before is reduce_command(before, bare)
+    assert before is reduce_live_command(before, given)
+    assert before is reduce_live_command(before, bare)
 
 
 def called(number: int) -> Frame:
@@ -877,10 +877,10 @@ def test_texts_without_a_name_are_all_kept(name: Frame) -> None:
     snapshot = after(started())
     for content in ("One.", "Two."):
         note = command("session.thinking.append", content=content, **name)
-        snapshot = reduce_command(snapshot, note)
+        snapshot = reduce_live_command(snapshot, note)
     again = after(started("live_2"), start=snapshot)
     last = command("session.thinking.append", content="Three.", **name)
-    later = reduce_command(again, last)
+    later = reduce_live_command(again, last)
 
     assert ["One.", "Two."] == [each.content for each in snapshot.context]
     assert [True, True, False] == [each.lost for each in later.context]

@@ -21,6 +21,17 @@ from realtime_sync.state.snapshot_parts import Limits
 from tests.state.mirror_builder import MISSING, Mirror, answer, call, message, said
 
 
+def test_the_beta_names_the_conversation() -> None:
+    """An event without a name changes nothing."""
+    mirror = Mirror(dialect="beta")
+    mirror.tell("conversation.created")
+    assert mirror.snapshot.conversation_id is None
+
+    mirror.tell("conversation.created", conversation={"id": "conv_1"})
+
+    assert "conv_1" == mirror.snapshot.conversation_id
+
+
 def test_an_item_stands_after_its_predecessor() -> None:
     """The order is that of the predecessors, not of arrival."""
     mirror = Mirror()

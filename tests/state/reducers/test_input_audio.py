@@ -431,10 +431,10 @@ def test_what_names_no_item_is_looked_for_among_the_latest(
     mirror.tell("input_audio_buffer.speech_started", item_id="early", audio_start_ms=0)
     mirror.tell("input_audio_buffer.speech_started", item_id="next", audio_start_ms=5)
     looked_at: list[str] = []
-    find = input_audio.find
+    find = input_audio.find_item
     monkeypatch.setattr(
         input_audio,
-        "find",
+        "find_item",
         lambda snapshot, id: looked_at.append(id) or find(snapshot, id),
     )
     mirror.tell(TRANSCRIPTION + "delta", delta="Hel")

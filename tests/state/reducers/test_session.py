@@ -136,17 +136,6 @@ def test_a_translation_session_has_its_own_resource() -> None:
     assert ("sess_t", 7) == (mirror.snapshot.session_id, mirror.snapshot.expires_at)
 
 
-def test_the_beta_names_the_conversation() -> None:
-    """An event without a name changes nothing."""
-    mirror = Mirror(dialect="beta")
-    mirror.tell("conversation.created")
-    assert mirror.snapshot.conversation_id is None
-
-    mirror.tell("conversation.created", conversation={"id": "conv_1"})
-
-    assert "conv_1" == mirror.snapshot.conversation_id
-
-
 def test_rate_limits_are_kept_by_name() -> None:
     """An event may tell some of them, or none."""
     mirror = Mirror()
