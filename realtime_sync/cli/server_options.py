@@ -151,15 +151,18 @@ def recorded(session: Session | live.LiveSession, folder: Path) -> Iterator[None
     """
     Write what a session says and hears to ``session.jsonl`` in a folder.
 
+    That of an earlier run is replaced once there is something to write.
+
     Raises:
         KeyboardInterrupt: the block was interrupted; the message names the file.
+        OSError: it cannot be written.
     """
     path = folder / "session.jsonl"
-    session.record(path)
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not path.stat().st_size:
-            raise
-        told = f"interrupted; what was said until then is in {path}"
-        raise KeyboardInterrupt(told) from None
+    with session.record(path) as recording:
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not recording.lines:
+                raise
+            told = f"interrupted; what was said until then is in {path}"
+            raise KeyboardInterrupt(told) from None

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import RLock
 from typing import Optional, Protocol
 
-from ..deadline import Deadline
+from ..deadline import Deadline, held_here
 from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
@@ -54,6 +54,9 @@ class Tap(Protocol):
     def join(self, deadline: Deadline) -> bool:
         """Wait until all of it is kept; False at the deadline."""
 
+    def held_here(self) -> bool:
+        """Whether the calling thread is inside of what the others need."""
+
 
 class Taps:
     """
@@ -64,8 +67,9 @@ class Taps:
     """
 
     def __init__(self) -> None:
-        # Guards the replacement of `_taps`; the loop takes no lock.
-        self._lock = Lock()
+        # Guards the replacement of `_taps`; the loop reads it without. Re-entrant,
+        # because a signal handler may end a recording that its thread adds or ends.
+        self._lock = RLock()
         self._taps: tuple[Tap, ...] = ()
         self._ended: tuple[Tap, ...] = ()
         self._numbers = itertools.count(1)
@@ -85,8 +89,18 @@ class Taps:
     def remove(self, tap: Tap) -> None:
         """Show a tap nothing any more."""
         with self._lock:
-            self._taps = tuple(each for each in self._taps if each is not tap)
-            self.on = bool(self._taps)
+            while True:
+                before = self._taps
+                after = tuple([each for each in before if each is not tap])
+                if self._taps is before:  # No signal comes between this and the rest.
+                    self._taps = after
+                    self.on = after != ()
+                    return
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is inside of what the end waits for."""
+        taps = (*self._taps, *self._ended)
+        return held_here(self._lock) or any(tap.held_here() for tap in taps)
 
     def received(
         self,

@@ -64,6 +64,10 @@ class WireLog:
         """Nothing is ever outstanding."""
         return True
 
+    def held_here(self) -> bool:
+        """It has no lock."""
+        return False
+
 
 def frame_for_wire_log(frame: object) -> Bounded:
     """

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread, current_thread
+from threading import Lock, RLock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Optional, Protocol, Union
+from weakref import finalize
 
-from ..deadline import Deadline, Flag, check_seconds
+from ..deadline import Deadline, Flag, check_seconds, held_here
 from ..errors import ConfigurationError
 from ..protocol import jsontext
 from ..protocol.events import ServerEvent
@@ -31,6 +33,9 @@ _TIMED = ("turn.*",)
 
 MOST_WAITING_BYTES = 256 << 20
 """Bytes that may wait for the disk, unless the caller says otherwise."""
+
+_QUIET = ("head", "snapshot")
+"""What alone is nothing to write: it says where a recording begins."""
 
 _SOON = 1 << 20
 _BATCH_SECONDS = 0.2
@@ -90,6 +95,10 @@ class RecorderSource(Protocol):
         """Which connection is in use, from 1."""
 
     @property
+    def connected(self) -> bool:
+        """Whether there is, or was, a connection."""
+
+    @property
     def snapshot(self) -> Snapshot:
         """The mirror as it is now."""
 
@@ -111,9 +120,13 @@ class Recording:
     out silently: if the disk fails or is too slow the recording ends, the reason
     is logged and kept in `error`, and `close` raises it.
 
+    Of a session that is not open yet nothing is written, and no thread begins, before
+    there is something to record: an earlier recording in the file is still there when
+    no connection comes about.
+
     Args:
         source: the session, open or not.
-        path: is overwritten.
+        path: what is there is replaced with the first that is recorded.
         audio: keep the audio; without it only its length is kept.
         notices: keep what the library reports as well: connections lost and
             restored, failed handlers, finished turns.
@@ -151,12 +164,14 @@ class Recording:
         self.error: Optional[Exception] = None
         self._source = source
         self._limit = limit
-        # Guards what waits to be written, the count of lines and `_over`. A leaf,
-        # held for as long as an append takes.
-        self._lock = Lock()
+        # Guards what waits to be written, the count of lines, `_begun` and `_over`. A
+        # leaf, held for as long as an append takes. Re-entrant: a signal handler may
+        # close the recording, or the session, while its thread has it.
+        self._lock = RLock()
         self._waiting: list[tuple[Any, ...]] = []
         self._size = 0
-        self._over = False
+        # Whether there is something to write, and whether nothing more comes.
+        self._begun = self._over = False
         self._arrived, self._urgent = Flag(), Flag()
         # Set when the file is closed.
         self._written = Flag()
@@ -168,20 +183,30 @@ class Recording:
             mask=mask,
             counts_noted=source.session_type == "live",
         )
-        # Without a buffer: a forked child would write what the parent has in it.
-        self._file = self.path.open("wb", buffering=0)
         self._clock = clock or monotonic
         self.began = self._clock()
-        self._put("head", self._head())
-        self._thread: Optional[Thread] = None
-        if later is None:
-            name = f"realtime-sync {source.name} recorder"
-            self._thread = Thread(target=self._run, name=name, daemon=True)
+        # Without a buffer: a forked child would write what the parent has in it.
+        self._file = open(self.path, "wb", buffering=0, opener=_open_as_it_is)
+        # Whether what is in the file is there from before.
+        self._replaces = os.fstat(self._file.fileno()).st_size > 0
+        # A session that was never opened goes without a word, and this goes with it.
+        finalize(self, self._file.close).atexit = False
+        # Taken, for good, by the thread that writes: of several that were started,
+        # because an interrupt has left it open whether the first one was, one does.
+        self._claimed = Lock()
+        self._threads: list[Thread] = []
+        # Whether there is who writes.
+        self._served = later is not None
+        # Whether the system gave no thread; said once.
+        self._refused = False
+        if source.connected:
+            self._begun = True
             try:
-                self._thread.start()
+                self._see_to_thread()
             except RuntimeError:  # The system gives no more threads.
                 self._file.close()
                 raise
+        self._put("head", self._head())
         kinds = [key for key in _NOTICES if clock is None or key not in _TIMED]
         self._signals = [source.board.signal(key) for key in kinds if notices]
         self._receiver = _Receiver(self._noticed)
@@ -208,15 +233,22 @@ class Recording:
         """
         Finish the file. Any number of times, from any thread.
 
+        In a signal handler that has interrupted a call of this very recording it asks
+        for the end and waits for nothing.
+
         Args:
             timeout: seconds to wait for the disk; None for no limit.
 
         Raises:
             Exception: whatever broke the recording.
+            RuntimeError: the system gives no thread that could write it.
             TimeoutError: the disk is still busy.
         """
         deadline = Deadline(check_seconds(timeout))
         self.end(None, "")
+        if self.held_here():
+            return
+        self._see_to_thread()
         if not self.join(deadline):
             raise TimeoutError(f"{self.path} is not written after {timeout} s")
         if self.error is not None:
@@ -230,7 +262,7 @@ class Recording:
             TimeoutError: the disk is still busy.
         """
         patience, written = check_seconds(timeout), Flag()
-        if self._put("mark", written):
+        if self._begun and self._put("mark", written):
             self._hurry()
             if not written.wait(patience):
                 raise TimeoutError(f"{self.path} is not written after {timeout} s")
@@ -288,16 +320,38 @@ class Recording:
         """Nothing more is recorded; does not wait."""
         if not self._seen:
             self._put("snapshot", self._current, self._source.snapshot)
-        self._put("end", code, reason)
+        with self._lock:
+            nothing = self._replaces and not self._begun
+            self._over = self._over or nothing
+        if nothing:
+            # What is in the file is worth more than a recording without a line.
+            self._file.close()
+            self._written.set()
+        else:
+            self._put("end", code, reason)
         self._leave()
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is in the middle of it; see `Router.held_here`."""
+        return held_here(self._lock)
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the file to be finished; False at the deadline."""
-        if self._thread is None:
-            return self._written.wait(deadline.remaining())
-        if self._thread is not current_thread():
-            self._thread.join(deadline.remaining())
-        return not self._thread.is_alive()
+        if self.held_here() or current_thread() in self._threads:
+            return self._written.is_set()  # It would wait for itself.
+        with suppress(RuntimeError):  # It waits in vain, then, and says so.
+            self._see_to_thread()
+        # Once more: an interrupt may have struck whoever asked for it first.
+        self._urgent.set()
+        self._arrived.set()
+        if self._later is not None and not self._written.is_set():
+            self._later(0.0, self._step)
+        if not self._written.wait(deadline.remaining()):
+            return False
+        threads = [each for each in tuple(self._threads) if each.ident is not None]
+        for thread in threads:
+            thread.join(deadline.remaining())
+        return not any(thread.is_alive() for thread in threads)
 
     # -- any thread ------------------------------------------------------------
 
@@ -307,13 +361,27 @@ class Recording:
     def _put(self, *entry: object, size: int = 0) -> bool:
         """Let the writer have something; False when nothing is wanted any more."""
         with self._lock:
+            timed = (self._clock() - self.began, *entry)
+            # Looked at behind the clock: a signal handler may have ended it there, and
+            # none comes between this look and the append.
             if self._over:
                 return False
             self._over = entry[0] == "end"
-            self._waiting.append((self._clock() - self.began, *entry))
+            self._begun = self._begun or entry[0] not in _QUIET
+            self._waiting.append(timed)
             self._size += size
             self.lines += entry[0] in ("in", "out")
-            size = self._size
+            size, begun = self._size, self._begun
+        if not begun:
+            return True
+        if not self._served:
+            try:
+                self._see_to_thread()
+            except RuntimeError as exc:
+                # Whoever puts the next one asks again, up to the limit.
+                if not self._refused:
+                    self._refused = True
+                    logger.warning("! recording %s has no thread: %s", self.path, exc)
         if size > self._limit:
             self._fail(OverflowError(f"{size} bytes wait to be written to {self.path}"))
         if size > _SOON or entry[0] == "end":
@@ -324,6 +392,26 @@ class Recording:
             if self._later is not None:
                 self._later(_BATCH_SECONDS, self._step)
         return True
+
+    def _see_to_thread(self) -> None:
+        """
+        Start the thread that writes, if one of its own is wanted and none does.
+
+        Raises:
+            RuntimeError: the system gives none.
+        """
+        begun = any(thread.is_alive() for thread in tuple(self._threads))
+        if self._served or begun or self._written.is_set():
+            return
+        name = f"realtime-sync {self._source.name} recorder"
+        thread = Thread(target=self._run, name=name, daemon=True)
+        # Before it runs: who joins finds it.
+        self._threads.append(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.remove(thread)
+            raise
 
     def _hurry(self) -> None:
         """Have what waits written now."""
@@ -352,6 +440,9 @@ class Recording:
     # -- where it is written -------------------------------------------------------
 
     def _run(self) -> None:
+        if not self._claimed.acquire(blocking=False):
+            return
+        self._served = True
         while not self._written.is_set():
             self._arrived.wait()
             self._urgent.wait(_BATCH_SECONDS)
@@ -379,6 +470,9 @@ class Recording:
             lines = [self._writer.line(*e) for e in batch if e[1] != "mark"]
             if self.error is not None:
                 lines.append(self._writer.failed(self.error))
+            if self._replaces:
+                self._replaces = False
+                self._file.truncate(0)
             self._write_all(memoryview(b"".join(lines)))
         except Exception as exc:
             # The disk is full, or gone. The session must not suffer from it.
@@ -399,6 +493,11 @@ class Recording:
             "session_type": self._source.session_type,
             "connection": self._current,
         }
+
+
+def _open_as_it_is(path: str, flags: int) -> int:
+    """Open for writing, and leave what is there until something is written."""
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
 
 
 class _Receiver:

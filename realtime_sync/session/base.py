@@ -445,7 +445,8 @@ class BaseSession(Generic[SnapshotT]):
         From any thread. A thread of its own, or a shared one, writes the file.
 
         Args:
-            path: is overwritten.
+            path: what is there is replaced once there is something to record: it is
+                left as it is where no connection comes about.
             audio: False leaves the sound out.
             notices: False leaves the notices of the library out.
             limit: bytes that may wait for the disk; beyond it the recording ends.

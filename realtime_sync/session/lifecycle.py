@@ -82,7 +82,11 @@ class Step(Enum):
 
 
 LIFE: Final[Mapping[State, Mapping[Step, State]]] = {
-    State.NEW: {Step.OPEN: State.OPENING, Step.FORK: State.FORKED},
+    State.NEW: {
+        Step.OPEN: State.OPENING,
+        Step.CLOSE: State.NEW,
+        Step.FORK: State.FORKED,
+    },
     State.OPENING: {
         Step.FAIL: State.NEW,
         Step.CONNECT: State.OPEN,
@@ -109,7 +113,8 @@ LIFE: Final[Mapping[State, Mapping[Step, State]]] = {
 """
 The state after each step.
 
-FAIL: there is no connection, and another attempt may be made. CONNECT: the first
+FAIL: there is no connection, and another attempt may be made; it may after a CLOSE
+of what was never open, too, which ends what had begun all the same. CONNECT: the first
 connection is there. REPLACE: another one has taken its place. END: the last one has
 ended; whoever is told so next finds the session closed.
 """
@@ -545,10 +550,14 @@ class Lifecycle:
         """
         if drain and not self.over.is_set() and not self._parts.on_own_thread():
             self._parts.dispatcher.check_free()
-        if self._step(Step.CLOSE) is None:
+        after = self._step(Step.CLOSE)
+        if after is None:
             return self.report
         parts = self._parts
         deadline = within or Deadline(parts.options.close_timeout)
+        if after is State.NEW:
+            self._end_unopened(deadline)
+            return self.report
         total = deadline.remaining() or 0.0
         if not self.asked.requested:
             self._close_frame = (code, reason)
@@ -556,7 +565,8 @@ class Lifecycle:
         connection, dispatcher = parts.connection, parts.dispatcher
         dispatcher.keep_session()
         if connection is None:
-            return self.report  # It was being opened, which fails now.
+            parts.taps.end(None, "")  # It was being opened, which fails now.
+            return self.report
         self._begin_close(connection)
         self._withdraw_replacing()
         if drain:
@@ -572,6 +582,15 @@ class Lifecycle:
         for joined in self._joined():
             complete &= joined.join(deadline)
         return self._final_report(complete)
+
+    def _end_unopened(self, deadline: Deadline) -> None:
+        """End what has begun without a connection: recordings."""
+        parts = self._parts
+        parts.taps.end(None, "")
+        if not parts.taps.held_here():
+            parts.taps.join(deadline)
+        if self._own is not None:
+            self._own.join(deadline)  # Of an attempt that ran out of time.
 
     def held_here(self) -> bool:
         """
@@ -589,6 +608,7 @@ class Lifecycle:
                     parts.watches,
                     parts.dispatcher,
                     parts.connection,
+                    parts.taps,
                     *parts.routers,
                 )
                 if part is not None

@@ -156,6 +156,11 @@ class Parts:
         return self.options.session_type
 
     @property
+    def connected(self) -> bool:
+        """Whether there is, or was, a connection."""
+        return self.connection is not None
+
+    @property
     def connection_number(self) -> int:
         """Which connection is in use, from 1; 1 as well before there is one."""
         return 1 if self.connection is None else self.connection.number

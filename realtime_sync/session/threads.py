@@ -88,8 +88,8 @@ class Threads:
     made by one worker after another, so what belongs to one thread does not carry
     over; see `around`. An inline handler runs on the loop, where it holds up all.
 
-    Any thread. Nothing starts before the first session opens. A context manager,
-    which closes.
+    Any thread. Nothing starts before the first session opens, is recorded or gets a
+    player. A context manager, which closes.
 
     Args:
         workers: most threads that run handlers. There are as many as it takes: a
@@ -292,11 +292,21 @@ class Threads:
         Returns:
             What calls something there after some seconds; of what one recording gives
             it, one after the other.
+
+        Raises:
+            LocalProtocolError: they are closed.
         """
         place = self._place(self._writers)
+        with self._lock:
+            if self._closed:
+                raise LocalProtocolError("these Threads are closed")
+            # A recording may end before a session has opened.
+            self.loop.start()
 
         def later(seconds: float, run: Callable[[], object]) -> None:
-            if seconds:
+            if self._closed and self.loop.join(Deadline(0)):
+                run()  # Of a session that was never opened: there is nobody else.
+            elif seconds:
                 self.loop.call_later(seconds, lambda: place.put(run))
             else:
                 place.put(run)

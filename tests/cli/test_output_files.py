@@ -13,6 +13,7 @@ import pytest
 from realtime_sync.cli import main
 from realtime_sync.cli.output_files import check_outputs, refuse_to_overwrite
 from realtime_sync.errors import ConfigurationError
+from tests.rawserver import RawServer
 
 Output = pytest.CaptureFixture[str]
 
@@ -139,6 +140,27 @@ def test_what_the_system_does_not_let_be_written_is_said_before_the_work(
     for name in ("old.xml", "new.xml"):
         with pytest.raises(PermissionError, match=name):
             check_outputs([folder / name])
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("model", ["gpt-realtime-2.1", "gpt-live-1"])
+@pytest.mark.parametrize("server", ["nobody", "one that refuses"])
+def test_a_run_without_a_connection_leaves_the_files_of_the_run_before(
+    folder: Path, server: str, model: str, capsys: Output
+) -> None:
+    """It has nothing to put in their place."""
+    kept = folder / "calls" / "session.jsonl"
+    kept.write_text(RECORDING, encoding="utf-8")
+    with RawServer(lambda peer: peer.refuse("401 Unauthorized")) as refusing:
+        url = refusing.url if server != "nobody" else "http://127.0.0.1:1/v1"
+        code = main(
+            ["talk", "question.wav", "--url", url, "--model", model, "--out", "calls"]
+        )
+
+    assert 2 == code
+    assert capsys.readouterr().err
+    assert RECORDING == kept.read_text(encoding="utf-8")
+    assert {"a.jsonl", "session.jsonl"} == {p.name for p in kept.parent.iterdir()}
 
 
 def test_other_files_are_overwritten(folder: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 
 from realtime_sync import (
+    RealtimeClient,
     ReconnectPolicy,
     Router,
     Session,
@@ -19,12 +23,19 @@ from realtime_sync import (
     connect,
     replay,
 )
-from realtime_sync.errors import ConfigurationError, LocalProtocolError
+from realtime_sync.errors import (
+    ConfigurationError,
+    ConnectFailed,
+    LocalProtocolError,
+)
 from realtime_sync.recording.lines import line_may_hold_secret, without_secrets
 from realtime_sync.recording.recorder import Recording
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport, frames
 from realtime_sync.transport.redaction import HIDDEN
+from tests.rawserver import Peer
+from tests.session.test_refused_threads import refusing
+from tests.stress.sequenced_server import Place, library_threads
 
 KEY = "sk-proj-0123456789abcdef"
 
@@ -446,8 +457,6 @@ def test_a_session_that_is_over_cannot_be_recorded(tmp_path: Path) -> None:
 
 def test_a_session_can_be_recorded_before_it_opens(tmp_path: Path) -> None:
     """Then the greeting is in the recording."""
-    from realtime_sync import RealtimeClient
-
     client = RealtimeClient(base_url="ws://127.0.0.1:9")
     session = client.session(transport=MemoryTransport(), dispatch="inline")
     recording = session.record(tmp_path / "a.jsonl")
@@ -455,6 +464,156 @@ def test_a_session_can_be_recorded_before_it_opens(tmp_path: Path) -> None:
         pass
 
     assert "session.created" == recorded_frames(recording.path, "in")[0]["type"]
+
+
+def refuse(peer: Peer) -> None:
+    """A server that has no room."""
+    peer.refuse("503 Service Unavailable")
+
+
+def answer_the_close(peer: Peer) -> None:
+    """Greet, and leave it at that."""
+    peer.greet()
+    peer.answer_close()
+
+
+EARLIER = b'{"type": "session.created"}\n'
+"""What a run before has recorded."""
+
+
+def earlier_recording(folder: Path) -> Path:
+    """The file of a run before."""
+    path = folder / "a.jsonl"
+    path.write_bytes(EARLIER)
+    return path
+
+
+def test_an_earlier_recording_stays_when_no_connection_comes_about(
+    tmp_path: Path,
+) -> None:
+    """However often it is tried; the one that comes about takes its place."""
+    path = earlier_recording(tmp_path)
+    with Place(refuse, refuse, answer_the_close) as place:
+        session = place.session()
+        recording = session.record(path)
+        for _ in range(2):
+            with pytest.raises(ConnectFailed):
+                session.open()
+        kept, threads = path.read_bytes(), library_threads()
+        with session.open():
+            pass
+
+    assert EARLIER == kept
+    assert [] == threads
+    assert "session.created" == recorded_frames(path, "in")[0]["type"]
+    assert recording.error is None
+
+
+ENDS: dict[str, Callable[[Session, Recording], object]] = {
+    "the session": lambda session, recording: session.close(),
+    "the recording": lambda session, recording: recording.close(),
+    "both": lambda session, recording: (session.close(), recording.close()),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_was_never_connected_is_closed_and_leaves_the_file(
+    end: str, tmp_path: Path
+) -> None:
+    """Nor does a thread go on; that of another file has where it began and ended."""
+    path, other = earlier_recording(tmp_path), tmp_path / "new.jsonl"
+    with Place(refuse) as place:
+        session = place.session()
+        for each in (path, other):
+            recording = session.record(each)
+            ENDS[end](session, recording)
+            recording.flush()
+        threads = library_threads()
+
+    assert EARLIER == path.read_bytes()
+    kinds = [line["note"]["type"] for line in lines(other)[1:]]
+    assert ["recording.ended"] == kinds
+    assert [] == threads
+
+
+def test_a_note_of_the_program_replaces_an_earlier_recording(tmp_path: Path) -> None:
+    """It is something to record, before there is a connection as well."""
+    path = earlier_recording(tmp_path)
+    with Place(refuse) as place:
+        session = place.session()
+        recording = session.record(path)
+        recording.note({"type": "dialled"})
+        recording.flush()
+        first = lines(path)[0]["format"]
+        session.close()
+        threads = library_threads()
+
+    assert "realtime-sync-recording" == first
+    assert "dialled" == lines(path)[1]["note"]["type"]
+    assert [] == threads
+
+
+def test_a_recording_of_an_open_session_replaces_an_earlier_one(
+    session: Session, tmp_path: Path
+) -> None:
+    """What is known so far is something to record."""
+    path = earlier_recording(tmp_path)
+    session.record(path).close()
+
+    assert "recording.snapshot" == lines(path)[1]["note"]["type"]
+
+
+def test_an_unopened_session_that_is_let_go_takes_its_recording_with_it(
+    tmp_path: Path,
+) -> None:
+    """Nobody is told, since nothing had begun; the file is closed."""
+    path = earlier_recording(tmp_path)
+    with Place(refuse) as place, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        session = place.session()
+        gone = ref(session.record(path))
+        del session
+        gc.collect()
+        threads = library_threads()
+
+    assert gone() is None
+    assert [] == threads
+    assert EARLIER == path.read_bytes()
+
+
+def test_recordings_on_threads_without_a_session_are_written(tmp_path: Path) -> None:
+    """The threads come for them, and those that have ended are not waited for."""
+    paths = [tmp_path / f"{number}.jsonl" for number in range(2)]
+    with Place(refuse) as place, Threads(workers=1) as threads:
+        sessions = [place.session(threads=threads) for _ in paths]
+        first, second = [s.record(path) for s, path in zip(sessions, paths)]
+        first.close()
+        threads.close()
+        second.close()
+        with pytest.raises(LocalProtocolError, match="closed"):
+            sessions[0].record(tmp_path / "late.jsonl")
+
+    for path in paths:
+        assert "recording.ended" == lines(path)[-1]["note"]["type"]
+
+
+def test_a_recording_takes_a_thread_as_soon_as_there_is_one(tmp_path: Path) -> None:
+    """What came meanwhile is kept for it."""
+    transport = MemoryTransport()
+    session = RealtimeClient(api_key="k").session(
+        transport=transport, dispatch="inline", threads=None
+    )
+    recording = session.record(tmp_path / "a.jsonl")
+    with refusing(" recorder") as refused:
+        session.open()
+        transport.feed({"type": "response.sparkle", "n": 1})
+    transport.feed({"type": "response.sparkle", "n": 2})
+    session.close()
+    numbers = [frame.get("n") for frame in recorded_frames(recording.path, "in")]
+
+    assert refused
+    assert [None, 1, 2] == numbers
+    assert recording.error is None
 
 
 def test_a_restored_connection_is_recorded_as_one_of_its_own(tmp_path: Path) -> None:
