@@ -110,6 +110,7 @@ class PlaybackLedger:
     Attributes:
         format: format of the bytes.
         entered: bytes that were received since the beginning.
+        dropped: how many of them there were when something was dropped last.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class PlaybackLedger:
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.format = audio_format(format)
-        self.entered = 0
+        self.entered = self.dropped = 0
         self._clock = clock
         self._estimate = estimate
         self._grace = grace
@@ -150,20 +151,26 @@ class PlaybackLedger:
         item_id: str,
         content_index: int = 0,
         response_id: str | None = None,
-    ) -> None:
-        """Enter *size* bytes that will be played after all that came before."""
+    ) -> int:
+        """
+        Enter *size* bytes that will be played after all that came before.
+
+        Returns:
+            How many have been entered since the beginning, these included.
+        """
         with self._lock:
-            for part in reversed(self._parts):
+            for part in reversed(tuple(self._parts)):
                 if part.item_id == item_id and part.content_index == content_index:
                     break
             else:
                 part = _Part(item_id, content_index, response_id)
                 self._parts.append(part)
-            last = self._queued[-1] if self._queued else None
             fresh = _Stretch(part, size)
             # From here to the last of it nothing is called, so no Ctrl-C comes between.
+            last = self._queued[-1] if self._queued else None
             part.received += size
             self.entered += size
+            end = self.entered
             # Parts may come interleaved, and are played as they came.
             if last is not None and last.part is part:
                 last.size += size
@@ -171,10 +178,16 @@ class PlaybackLedger:
                 self._queued.append(fresh)
             self._advance()
             self._forget()
+            return end
 
     def handed(
-        self, size: int, *, at: float | None = None, confirmed: bool = True
-    ) -> None:
+        self,
+        size: int,
+        *,
+        at: float | None = None,
+        confirmed: bool = True,
+        dropped: int | None = None,
+    ) -> int:
         """
         Enter that the next *size* bytes went to the device.
 
@@ -183,23 +196,38 @@ class PlaybackLedger:
             at: when the first of them is heard, by the ledger's clock; now by
                 default. A device tells: its clock of output.
             confirmed: False where a later `confirm` will tell what was heard.
+            dropped: the `dropped` of when they were taken out of a queue: where a
+                signal handler has dropped something since, it was these.
+
+        Returns:
+            How many were entered: fewer where less was received, or is left.
         """
         with self._lock:
             start = self._clock() if at is None else at
+            left = size
             if not self._underway:
                 self._late = 0.0
-            while size > 0 and self._queued:
+            while left > 0 and self._queued:
                 first = self._queued[0]
-                take = min(size, first.size)
+                take = min(left, first.size)
+                end = self._handed + take
+                fresh = _Stretch(first.part, take, end, start, confirmed)
+                pace = self.format.bytes_per_second
+                if dropped is not None and dropped != self.dropped:
+                    break
+                if not self._queued or self._queued[0] is not first:
+                    continue  # A signal handler has dropped it.
+                # From here to the append nothing is called: all of it or nothing.
                 first.size -= take
-                if not first.size:
-                    self._queued.popleft()
-                size -= take
-                self._handed += take
-                self._underway.append(
-                    _Stretch(first.part, take, self._handed, start, confirmed)
-                )
-                start += take / self.format.bytes_per_second
+                left -= take
+                start += take / pace
+                self._handed = end
+                try:
+                    self._underway.append(fresh)
+                finally:  # Ctrl-C or not: what is empty would be waited for for ever.
+                    if self._queued and self._queued[0] is first and not first.size:
+                        self._queued.popleft()
+            return size - left
 
     def take_back(self, size: int) -> None:
         """Enter that the last *size* bytes did not go to the device after all."""
@@ -207,18 +235,25 @@ class PlaybackLedger:
             while size > 0 and self._underway:
                 last = self._underway[-1]
                 take = min(size, last.size)
+                done = min(last.done, last.size - take)
+                fresh = _Stretch(last.part, take)
+                if not self._underway or self._underway[-1] is not last:
+                    continue  # A signal handler has dropped it.
+                # From here to the append nothing is called: all of it or nothing.
                 last.size -= take
                 last.end -= take
-                last.part.heard -= max(last.done - last.size, 0)
-                last.done = min(last.done, last.size)
-                if not last.size:
-                    self._underway.pop()
+                last.part.heard -= last.done - done
+                last.done = done
                 size -= take
                 self._handed -= take
-                if self._queued and self._queued[0].part is last.part:
-                    self._queued[0].size += take
-                else:
-                    self._queued.appendleft(_Stretch(last.part, take))
+                try:
+                    if self._queued and self._queued[0].part is last.part:
+                        self._queued[0].size += take
+                    else:
+                        self._queued.appendleft(fresh)
+                finally:
+                    if self._underway and self._underway[-1] is last and not last.size:
+                        self._underway.pop()
 
     def take_queued(self) -> list[tuple[PlayedPart, int]]:
         """Forget what is queued; how many bytes of which part it was, in order."""
@@ -234,7 +269,7 @@ class PlaybackLedger:
                     ),
                     stretch.size,
                 )
-                for stretch in self._queued
+                for stretch in tuple(self._queued)
             ]
             self._queued.clear()
             self._parts.clear()
@@ -295,7 +330,7 @@ class PlaybackLedger:
             self._advance()
             if self._queued:
                 return True
-            return any(s.done + self._guess(s) < s.size for s in self._underway)
+            return any(s.done + self._guess(s) < s.size for s in tuple(self._underway))
 
     def settle(self) -> None:
         """Enter that everything handed over was, or surely will be, heard."""
@@ -307,21 +342,17 @@ class PlaybackLedger:
         """Enter that what is not heard by now never will be."""
         with self._lock:
             self._advance()
-            for stretch in self._underway:
+            for stretch in tuple(self._underway):
                 stretch.part.heard += self._guess(stretch)
-            self._queued.clear()
-            self._underway.clear()
-            self._reports.clear()
-            for part in self._parts:
+            self._clear()
+            for part in tuple(self._parts):
                 part.dropped = part.received - part.heard
 
     def forget(self) -> None:
         """Forget all parts, after a truncation was sent for them."""
         with self._lock:
             self._parts.clear()
-            self._queued.clear()
-            self._underway.clear()
-            self._reports.clear()
+            self._clear()
 
     def parts(self) -> tuple[PlayedPart, ...]:
         """How far every remembered part was played by now, in playing order."""
@@ -329,7 +360,7 @@ class PlaybackLedger:
             self._advance()
             ms = self.format.ms
             guessed: dict[int, int] = {}
-            for stretch in self._underway:
+            for stretch in tuple(self._underway):
                 key = id(stretch.part)
                 guessed[key] = guessed.get(key, 0) + self._guess(stretch)
             return tuple(
@@ -340,7 +371,7 @@ class PlaybackLedger:
                     received_ms=ms(part.received),
                     heard_ms=ms(part.heard + guessed.get(id(part), 0)),
                 )
-                for part in self._parts
+                for part in tuple(self._parts)
             )
 
     def heard_ms(self, item_id: str, content_index: int = 0) -> float:
@@ -349,6 +380,13 @@ class PlaybackLedger:
             if part.item_id == item_id and part.content_index == content_index:
                 return part.heard_ms
         return 0.0
+
+    def _clear(self) -> None:
+        # In one with the first call into C: what is received later is not dropped.
+        self.dropped = self.entered
+        self._queued.clear()
+        self._underway.clear()
+        self._reports.clear()
 
     def _advance(self) -> None:
         """Move what the clock says was heard from underway to heard."""

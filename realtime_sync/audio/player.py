@@ -325,8 +325,9 @@ class Player:
             return
         self._last_piece = self._clock()
         self._ended, self._started = False, True
+        end = None
         try:
-            self.ledger.received(
+            end = self.ledger.received(
                 size,
                 item_id=item_id,
                 content_index=content_index,
@@ -334,8 +335,11 @@ class Player:
             )
         finally:
             # Ctrl-C or not: what is in the account is in the queue, or it would be
-            # waited for for ever. One call, after which both say the same.
-            if self.ledger.entered != before:
+            # waited for for ever; and what a signal handler has dropped is in neither.
+            # One call, after which both say the same.
+            if end is None and self.ledger.entered != before:
+                end = self.ledger.entered
+            if end is not None and end > self.ledger.dropped:
                 self._queued += size
                 self._queue.append(piece)
 
@@ -372,8 +376,7 @@ class Player:
             raise ConfigurationError("a player that has played keeps its format")
         old, sound, ended = self.format, b"".join(self._queue), self._ended
         parts = self.ledger.take_queued()
-        self._queue.clear()
-        self._queued = 0
+        self._empty_queue()
         self._halves.clear()
         filler, self._filler = self._filler, b""
         if filler:
@@ -496,8 +499,7 @@ class Player:
         self.ledger.drop()
         heard = self.ledger.parts()
         self.ledger.forget()
-        self._queue.clear()
-        self._queued = 0
+        self._empty_queue()
         self._halves.clear()
         self._unmarked = 0
         self._interruptions += 1
@@ -678,18 +680,26 @@ class Player:
 
     def _take(self, size: int, at: float | None) -> bytes:
         """Take up to *size* bytes out of the queue and enter them."""
-        taken = bytearray()
-        while self._queue and len(taken) < size:
+        # A signal handler may drop all of it between any two calls; then what was taken
+        # and not entered is dropped as well. No signal comes between a look at what
+        # was dropped and the step that follows it.
+        ledger = self.ledger
+        taken, dropped, left = bytearray(), ledger.dropped, size
+        start = self._clock() + self._latency if at is None else at
+        while left > 0 and self._queue and ledger.dropped == dropped:
             piece = self._queue.popleft()
-            room = size - len(taken)
-            taken += piece[:room]
-            if len(piece) > room:
-                self._queue.appendleft(piece[room:])
-        self._queued -= len(taken)
-        if taken:
-            start = self._clock() + self._latency if at is None else at
-            self.ledger.handed(len(taken), at=start, confirmed=self._confirmed)
-        return bytes(taken)
+            taken += piece[:left]
+            rest, left = piece[left:], size - len(taken)
+            if rest and ledger.dropped == dropped:
+                self._queue.appendleft(rest)
+        length = len(taken)
+        if not length or ledger.dropped != dropped:
+            return b""
+        self._queued -= length
+        entered = ledger.handed(
+            length, at=start, confirmed=self._confirmed, dropped=dropped
+        )
+        return bytes(taken if ledger.dropped == dropped else taken[:entered])
 
     def _change(self, change: Callable[[], Result]) -> Result:
         """Change what is queued, and have whoever plays look at it."""
@@ -745,9 +755,13 @@ class Player:
         if self.ledger.pending:
             self._dropped = True
         self._closed = True
-        self._queue.clear()
-        self._queued = 0
+        self._empty_queue()
         self.ledger.drop()
+
+    def _empty_queue(self) -> None:
+        # The call into C last: a signal comes behind it, when all of it is done.
+        self._queued = 0
+        self._queue.clear()
 
     def _turn(self) -> None:
         """
@@ -833,15 +847,18 @@ class Player:
             if self._failing is None:
                 self._failing = now
             gives_up = now - self._failing >= self._retry_for
+            piece, size = memoryview(work.sound), len(work.sound)
             if interruptions == self._interruptions and not self._closed:
-                self.ledger.take_back(len(work.sound))
-                if work.sound:
-                    self._queue.appendleft(memoryview(work.sound))
-                    self._queued += len(work.sound)
-                    self._unmarked = max(self._unmarked - len(work.sound), 0)
-                self._unmarked += work.marked
+                self.ledger.take_back(size)
                 if work.position is not None:
                     self.ledger.withdraw(work.position)
+            unmarked = max(self._unmarked - size, 0) + work.marked
+            # Looked at again: a signal handler may have interrupted meanwhile.
+            if interruptions == self._interruptions and not self._closed:
+                self._unmarked = unmarked
+                if size:
+                    self._queued += size
+                    self._queue.appendleft(piece)
             self._clearing = self._clearing or work.clears
             self._busy_until = None
             self._retry_at = now + self._retry_delay
@@ -915,8 +932,10 @@ class Player:
             return None
         return _Work(lambda: mark(position), marked=marked, position=position)
 
-    def _block_work(self) -> _Work:
+    def _block_work(self) -> _Work | None:
         block = self._due_block()
+        if not block:
+            return None  # A signal handler has emptied the queue.
         self._unmarked += len(block)
         missing = (self._block - len(block)) // self.format.bytes_per_sample
         padding = self.format.silence * missing if self._pad else b""
@@ -926,13 +945,17 @@ class Player:
 
     def _filler_work(self) -> _Work:
         """The next block of what is played while nothing else is."""
-        block = b""
-        while len(block) < self._block and self._filler:
-            piece = self._filler[self._filled : self._filled + self._block - len(block)]
+        block, filler = b"", self._filler
+        # The same one throughout: a signal handler may put another in its place.
+        while len(block) < self._block and filler:
+            piece = filler[self._filled : self._filled + self._block - len(block)]
             block += piece
-            self._filled = (self._filled + len(piece)) % len(self._filler)
-            if not self._filled and not self._refills:
-                self._filler = b""
+            filled = (self._filled + len(piece)) % len(filler)
+            if self._filler is not filler:
+                break
+            self._filled = filled
+            if not filled and not self._refills:
+                self._filler = filler = b""
         if self._pad:
             missing = (self._block - len(block)) // self.format.bytes_per_sample
             block += self.format.silence * missing

@@ -23,14 +23,91 @@ PIECE = bytes(48 * BLOCK_MS)
 
 
 class Line:
-    """A sink that counts."""
+    """A sink that counts, and tells sound from silence."""
 
     def __init__(self) -> None:
-        self.taken = 0
+        self.taken = self.heard = 0
+        self.last = b""
 
     def __call__(self, block: bytes) -> None:
         """Take a block."""
         self.taken += len(block)
+        self.heard += len(block) - block.count(0)
+        self.last = block
+
+
+LOUD = bytes([1]) * len(PIECE)
+
+
+class HandPlayed:
+    """
+    A player without a thread, called by whoever moves its clock.
+
+    Args:
+        refuses: how many calls of the sink raise before one is taken.
+        options: of the player.
+
+    Attributes:
+        refused: bytes in the calls that raised.
+    """
+
+    def __init__(self, refuses: int = 0, **options: Any) -> None:
+        self.now, self._refuses, self.refused = 100.0, refuses, 0
+        self.line = Line()
+        self.player = audio.Player(
+            self._sink,
+            block_ms=BLOCK_MS,
+            thread=False,
+            clock=lambda: self.now,
+            **options,
+        )
+
+    def _sink(self, block: bytes) -> None:
+        if self._refuses:
+            self._refuses -= 1
+            self.refused += len(block)
+            raise OSError("the line is busy")
+        self.line(block)
+
+    def play_out(self) -> None:
+        """Play what there is to its end."""
+        while (wait := self.player.run_due()) is not None:
+            self.now += wait
+
+    def play_some(self) -> None:
+        """Play pieces of two parts, the first of which ends within a block."""
+        self.player.play(2 * LOUD + LOUD[:32], item_id="a")
+        self.player.play(LOUD, item_id="b")
+        for _ in range(3):
+            wait = self.player.run_due()
+            self.now += wait or 0.0
+
+
+def marking() -> HandPlayed:
+    """A player whose sink is asked to report, and does at once."""
+    made = HandPlayed(
+        mark=lambda position: made.player.ledger.confirm(position), mark_ms=BLOCK_MS
+    )
+    return made
+
+
+BY_HAND: dict[str, Callable[[], HandPlayed]] = {
+    "plain": HandPlayed,
+    "cleared": lambda: HandPlayed(clear=lambda: None),
+    "refused": lambda: HandPlayed(refuses=1),
+    "reporting": marking,
+    "padded": lambda: HandPlayed(pad=True),
+}
+
+HANDLERS: dict[str, Callable[[audio.Player], Any]] = {
+    "interrupt": lambda player: player.interrupt(),
+    "interrupt and play": lambda player: (
+        player.interrupt(),
+        player.play(3 * LOUD, item_id="c"),
+    ),
+    "play": lambda player: player.play(3 * LOUD, item_id="c"),
+    "fill": lambda player: (player.fill_with(PIECE), player.fill_with(b"")),
+}
 
 
 Opened = tuple[audio.Player, Line]
@@ -140,6 +217,89 @@ def test_an_interrupt_harms_no_player_wherever_it_strikes(
 
     assert [] == wrong
     assert place > 3
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("kind", BY_HAND)
+def test_a_signal_handler_interrupts_whoever_plays_by_hand(
+    kind: str, handler: str
+) -> None:
+    """The account is that of the sink, and what is played next is heard."""
+    fresh = bytes([2]) * len(PIECE)
+    place = 0
+    while True:
+        place += 1
+        made = BY_HAND[kind]()
+        player, line = made.player, made.line
+        strike = Strike(place, (LIBRARY,), lambda: HANDLERS[handler](player))
+        with strike:
+            made.play_some()
+        queued = player.queued_ms
+        made.play_out()
+        left = player.queued_ms
+        player.play(fresh, item_id="z")
+        player.end()
+        made.play_out()
+
+        assert queued >= 0 and 0 == left, strike.where
+        assert fresh == line.last, strike.where
+        assert "heard" == player.wait_heard(LONG), strike.where
+        # What the sink was being given when it was interrupted is not taken back.
+        assert 0 <= player.ledger.position - line.heard <= made.refused, strike.where
+        assert BLOCK_MS == player.ledger.heard_ms("z"), strike.where
+        player.close()
+        if strike.where is None:
+            break
+
+    assert place > 30
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_signal_handler_interrupts_the_callback_of_a_device(handler: str) -> None:
+    """What the device gets of it is what the account says."""
+    place = 0
+    while True:
+        place += 1
+        now = [100.0]
+        player = audio.Player(clock=lambda now=now: now[0])
+        strike = Strike(place, (LIBRARY,), lambda: HANDLERS[handler](player))
+        with strike:
+            player.play(LOUD, item_id="a")
+            player.play(LOUD, item_id="b")
+            got = player.pull(150)
+        assert player.queued_ms >= 0, strike.where
+        while player.queued_ms:
+            got += player.pull(len(PIECE))
+            now[0] += 1.0
+        assert got.count(1) == player.ledger.position, strike.where
+        now[0] += 1.0
+        assert "heard" == player.wait_heard(LONG), strike.where
+        player.close()
+        if strike.where is None:
+            break
+
+    assert place > 30
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", BY_HAND)
+def test_a_signal_handler_closes_a_player_that_is_played_by_hand(kind: str) -> None:
+    """In the middle of a block that is taken out of the queue."""
+    place = 0
+    while True:
+        place += 1
+        made = BY_HAND[kind]()
+        strike = Strike(place, (LIBRARY,), made.player.close)
+        with strike:
+            made.play_some()
+        if strike.where is not None:
+            made.play_out()
+        made.player.close()
+        assert 0 == made.player.queued_ms, strike.where
+        if strike.where is None:
+            break
+
+    assert place > 30
 
 
 @pytest.mark.timeout(60)
