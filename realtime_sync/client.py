@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import Parameter, Signature, signature
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Optional, overload
 
 from attrs import evolve, fields
@@ -85,8 +85,9 @@ class RealtimeClient:
         self._defaults = options_with_keywords(SessionOptions(), defaults)
         self._kind_chosen = "session_type" in defaults
         self._max_retries = max_retries
-        # Guards `_rest`, so that there is one pool of connections.
-        self._lock = Lock()
+        # Guards `_rest`, so that there is one pool of connections. Re-entrant: a signal
+        # handler may close it while its thread makes it.
+        self._lock = RLock()
         self._rest: Optional[Rest] = None
 
     def __repr__(self) -> str:

@@ -13,7 +13,6 @@ import itertools
 import sys
 import warnings
 from collections.abc import Callable, Generator
-from threading import Lock
 from typing import Any, NamedTuple, Optional, TypeVar
 
 import blinker
@@ -142,8 +141,7 @@ class SignalBoard:
         self._lacks = lacks
         self.changed: Callable[[], None] = _signal_to_nobody
         self._warned: set[str] = set()
-        # Guards the creation of signals.
-        self._lock = Lock()
+        # Copied, and added to, by one call into C each; see `signal`.
         self._signals: dict[str, EventSignal] = {}
         self.routes: dict[str, Route] = {}
 
@@ -151,10 +149,13 @@ class SignalBoard:
         """
         The signal for a canonical event type or a pattern, made when needed.
         """
-        with self._lock:
-            if key not in self._signals:
-                self._signals[key] = EventSignal(key, self._forget_routes)
-            return self._signals[key]
+        found = self._signals.get(key)
+        if found is None:
+            # No lock: a signal handler may ask for it while its thread makes it. Of two
+            # that make one the first is kept.
+            fresh = EventSignal(key, self._forget_routes)
+            found = self._signals.setdefault(key, fresh)
+        return found
 
     def warn_if_lacking(self, key: str) -> None:
         """

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from random import Random
-from threading import Lock
+from threading import RLock
 from typing import Any, BinaryIO, Optional, Union
 from urllib.parse import urlsplit
 
@@ -148,8 +148,9 @@ class Rest:
         self._max_retries = max_retries
         self._rng = rng or Random()
         self._sleep = sleep
-        # Guards the pool: sockets must not be shared with a forked child.
-        self._lock = Lock()
+        # Guards the pool: sockets must not be shared with a forked child. Re-entrant: a
+        # signal handler may close it while its thread makes it.
+        self._lock = RLock()
         self._pool: Optional[requests.Session] = None
         self._process = os.getpid()
 
@@ -349,10 +350,12 @@ class Rest:
 
     def _requests(self) -> requests.Session:
         with self._lock:
-            if self._pool is None or self._process != os.getpid():
-                self._pool = _new_http_pool(self._options.ssl_context)
+            pool = self._pool
+            if pool is None or self._process != os.getpid():
+                pool = self._pool = _new_http_pool(self._options.ssl_context)
                 self._process = os.getpid()
-            return self._pool
+            # A signal handler may close it by now: it opens its sockets anew.
+            return pool
 
 
 class _HttpAdapter(HTTPAdapter):

@@ -9,9 +9,8 @@ from outside before it becomes a message of ours.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
-from threading import Lock
+from threading import RLock
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from ..protocol.sensitive import HIDDEN as HIDDEN
@@ -21,9 +20,13 @@ _SHORTEST = 8
 
 _MOST = 256
 
-# Guards _known, the keys in the order of their last use.
-_lock = Lock()
-_known: OrderedDict[str, None] = OrderedDict()
+# Guards the replacement of `_known`. Re-entrant: a signal handler may connect while its
+# thread does.
+_lock = RLock()
+# The keys in the order of their last use. Read without the lock: a loop that closes a
+# session wants them, and must not wait for a main thread whose signal handler waits for
+# that loop.
+_known: tuple[str, ...] = ()
 
 _SHAPES = re.compile(
     r"(?<![A-Za-z0-9])(?:sk|ek|xai)[-_][A-Za-z0-9_-]{8,}"
@@ -41,21 +44,24 @@ def remember_for_redaction(secret: str) -> None:
     """
     Let `redact` know of a key. The last few hundred are remembered.
     """
+    global _known
     if len(secret) < _SHORTEST:
         return
     with _lock:
-        _known[secret] = None
-        _known.move_to_end(secret)
-        while len(_known) > _MOST:
-            _known.popitem(last=False)
+        while True:
+            before = _known
+            others = [each for each in before if each != secret]
+            after = (*others, secret)[-_MOST:]
+            if _known is before:  # Else a signal handler has added another.
+                _known = after
+                return
 
 
 def secrets_for_redaction() -> tuple[str, ...]:
     """
     The keys that are remembered, the longest first.
     """
-    with _lock:
-        return tuple(sorted(_known, key=len, reverse=True))
+    return tuple(sorted(_known, key=len, reverse=True))
 
 
 def redact(text: str) -> str:

@@ -13,11 +13,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock, current_thread, get_ident, main_thread
+from threading import Lock, RLock, current_thread, get_ident, main_thread
 from time import monotonic
 from typing import Optional, cast
 
-from ..deadline import Cancellation, Deadline
+from ..deadline import Cancellation, Deadline, held_here
 from ..errors import RemoteProtocolError
 from . import loop as loops
 from .base import Disconnected
@@ -97,7 +97,8 @@ class WebSocketTransport:
         self._ended: Optional[Callable[[int, str, Optional[BaseException]], None]]
         self._ended = None
         # Guards the socket's number against `close`: it is given to the next one.
-        self._number = Lock()
+        # Re-entrant, because a signal handler may break off what its thread does.
+        self._number = RLock()
         self.released = False
         self._close_sent = False
         self._is_read = False
@@ -313,8 +314,10 @@ class WebSocketTransport:
         self._wake()
 
     def held_here(self) -> bool:
-        """Whether the calling thread is sending; the end waits for senders to leave."""
-        return self._outbox.held_here()
+        """
+        Whether the calling thread is sending, or breaking off: the end waits for it.
+        """
+        return self._outbox.held_here() or held_here(self._number)
 
     def close(self) -> None:
         """Close the socket, once no sender uses it. On the loop."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -29,7 +28,7 @@ KEY = "correct-horse-battery-staple"
 @pytest.fixture(autouse=True)
 def one_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key of no known shape, which only memory can find."""
-    monkeypatch.setattr(redaction, "_known", OrderedDict())
+    monkeypatch.setattr(redaction, "_known", ())
     remember_for_redaction(KEY)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import (
+    RealtimeClient,
     Router,
     Session,
     Subscription,
@@ -22,6 +24,8 @@ from realtime_sync import (
     open_sessions,
 )
 from realtime_sync.errors import ConnectionClosed, LocalProtocolError, RealtimeError
+from realtime_sync.testing import MemoryTransport
+from realtime_sync.transport.redaction import redact, remember_for_redaction
 from tests.rawserver import Gone, Peer, RawServer
 from tests.stress.sequenced_server import Place
 from tests.stress.test_interrupt_places import answer
@@ -178,6 +182,54 @@ def test_at_every_place_of_a_call_it_is_begun_and_ends_by_itself(
 ) -> None:
     """The loop may want a lock of the main thread, so nothing waits for the loop."""
     assert closed_everywhere(call, polite) > 10
+
+
+def recorded(folder: Path) -> Callable[[Session, Router], Any]:
+    """Begin a recording, have it grow, and end it."""
+
+    def call(session: Session, router: Router) -> None:
+        with session.record(folder / "call.jsonl") as recording:
+            recording.note({"type": "said"})
+            session.input_audio_buffer.clear()
+
+    return call
+
+
+def closed_while_recording(folder: Path, every: int) -> int:
+    """Close at places of what a recording does."""
+    return closed_everywhere(recorded(folder), polite, every=every)
+
+
+def test_at_a_tenth_of_the_places_of_a_recording_it_ends(tmp_path: Path) -> None:
+    """The loop shows the end to the recording, which the main thread is busy with."""
+    assert closed_while_recording(tmp_path, 10) > 30
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_at_every_place_of_a_recording_it_ends(tmp_path: Path) -> None:
+    """The same for all of them."""
+    assert closed_while_recording(tmp_path, 1) > 100
+
+
+def test_a_recording_is_closed_at_every_place_of_its_own_calls(tmp_path: Path) -> None:
+    """A service that is told to end may end the recording before the session."""
+    place, path = 0, tmp_path / "call.jsonl"
+    with RawServer(polite) as server, opened(server, Router("outside")) as session:
+        while True:
+            place += 1
+            recording = session.record(path)
+            strike = Strike(place, (LIBRARY,), twice)
+            with handling(recording.close), strike:
+                recording.note({"type": "said"})
+                recording.close()
+            recording.close()
+            last = json.loads(path.read_text().splitlines()[-1])
+            assert "recording.ended" == last["note"]["type"], strike.where
+            if strike.where is None:
+                break
+
+    assert place > 30
 
 
 def test_over_tls_it_ends_at_every_place_of_the_transport() -> None:
@@ -412,6 +464,69 @@ def test_a_live_session_is_closed_at_every_place_of_a_command() -> None:
         session.note("x")
 
     assert closed_everywhere(call, lively, "gpt-live-1") > 10
+
+
+def test_a_live_session_is_closed_at_every_place_of_an_append() -> None:
+    """What says when silence is due is wanted by the loop as well."""
+
+    def call(session: Any, router: Router) -> None:
+        session.input_audio.append(bytes(4800))
+
+    assert closed_everywhere(call, lively, "gpt-live-1") > 10
+
+
+def test_a_session_ends_at_every_place_where_keys_are_remembered() -> None:
+    """As another one opens. The loop takes them out of what it logs of the end."""
+
+    def call(session: Session, router: Router) -> None:
+        remember_for_redaction("key-for-tests")
+        redact("nothing of the kind")
+
+    assert closed_everywhere(call, polite) > 3
+
+
+def test_a_handler_of_signals_may_register_what_nobody_has_before() -> None:
+    """Where the same, or another one, is being registered for the first time."""
+    place = 0
+    memory = MemoryTransport()
+    with connect("m", transport=memory, dispatch="inline") as session:
+        while True:
+            place += 1
+            name, heard = f"vendor.n{place}", list[Any]()
+
+            def register(name: str = name, heard: list[Any] = heard) -> None:
+                for each in (name, f"{name}.other"):
+                    session.on(each, heard.append, unknown=True)
+
+            strike = Strike(place, (LIBRARY,), register)
+            with strike:
+                session.on(name, heard.append, unknown=True)
+            memory.feed({"type": name}, {"type": f"{name}.other"})
+            for subscription in session.handlers():
+                subscription.cancel()
+            if strike.where is None:
+                break
+            assert 3 == len(heard), strike.where
+
+    assert place > 10
+
+
+def test_a_client_is_closed_at_every_place_where_it_gets_its_pool() -> None:
+    """The first request makes it, in the middle of which it is not there yet."""
+    place = 0
+    while True:
+        place += 1
+        client = RealtimeClient(
+            api_key="k", base_url="http://127.0.0.1:1/v1", max_retries=0
+        )
+        strike = Strike(place, (LIBRARY,), client.close)
+        with strike, suppress(RealtimeError):
+            client.calls.hangup("rtc_1")
+        client.close()
+        if strike.where is None:
+            break
+
+    assert place > 10
 
 
 def test_outside_of_any_lock_it_waits_for_the_end(session: Session) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 
 import pytest
 
@@ -28,7 +27,7 @@ SECRET = "correct-horse-battery-staple"
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys that other tests have used are not known."""
-    monkeypatch.setattr(redaction, "_known", OrderedDict())
+    monkeypatch.setattr(redaction, "_known", ())
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from realtime_sync.errors import (
     RemoteProtocolError,
     WaitTimeout,
 )
+from realtime_sync.transport import websocket
 from realtime_sync.transport.loop import Loop
 from realtime_sync.transport.websocket import (
     Address,
@@ -37,6 +38,7 @@ from tests.rawserver import (
     RawServer,
     server_frame,
 )
+from tests.strike import Strike
 
 LONG = 5.0
 MEGABYTE = 1 << 20
@@ -630,6 +632,45 @@ def test_abort_ends_the_wait_of_a_sender(wires: Wires) -> None:
     assert monotonic() - started < LONG / 2
     assert [ConnectionLost] == [type(failure) for failure in failures]
     until(lambda: reception.transport.released)
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_handler_breaks_off_what_its_thread_breaks_off(wires: Wires) -> None:
+    """At every place of it; the loop closes the socket when both have left."""
+    place = 0
+    while True:
+        place += 1
+        reception = wires.open(Peer.rest).begin()
+        strike = Strike(place, (websocket.__file__,), reception.transport.abort)
+        with strike:
+            reception.transport.abort()
+        assert not reception.transport.held_here()
+        assert reception.over.wait(LONG), strike.where
+        if strike.where is None:
+            break
+
+    assert place > 3
+
+
+def test_while_it_breaks_off_a_thread_is_what_the_end_waits_for(wires: Wires) -> None:
+    """Its signal handler is told so, and does not wait for the end."""
+    held: list[bool] = []
+    place = 0
+    while True:
+        place += 1
+        transport = wires.open(Peer.rest).begin().transport
+
+        def look(transport: WebSocketTransport = transport) -> None:
+            held.append(transport.held_here())
+
+        strike = Strike(place, (websocket.__file__,), look)
+        with strike:
+            transport.abort()
+        if strike.where is None:
+            break
+
+    # Within the shutting down of the socket it is, before and after that it is not.
+    assert {True, False} == set(held)
 
 
 def test_nothing_is_sent_after_the_close(wires: Wires) -> None:

@@ -8,9 +8,11 @@ spoken and no note is taken up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import Final, Optional
+
+from ...deadline import held_here
 
 PATIENCE: Final = 0.2
 """Seconds without audio before silence takes its place."""
@@ -29,10 +31,15 @@ class IdleAudio:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        # Guards both times: threads that send audio, and the reader.
-        self._lock = Lock()
+        # Guards both times: threads that send audio, and the reader. Re-entrant: a
+        # signal handler may close the session while its thread appends.
+        self._lock = RLock()
         self._fed: Optional[float] = None
         self._due: Optional[float] = None
+
+    def held_here(self) -> bool:
+        """Whether the calling thread has the lock, which the loop may want."""
+        return held_here(self._lock)
 
     def start(self) -> None:
         """The session has begun: from now on audio is due."""

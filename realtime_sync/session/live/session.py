@@ -158,7 +158,8 @@ class LiveSession(BaseSession[LiveSnapshot]):
                 off, and the end stays unconfirmed.
         """
         parts = self._parts
-        if parts.on_own_thread() or self._lifecycle.held_here():
+        held = self._idle is not None and self._idle.held_here()
+        if held or parts.on_own_thread() or self._lifecycle.held_here():
             self._close_elsewhere(drain)
             return self.close_report
         deadline = Deadline(parts.options.close_timeout)
