@@ -8,19 +8,44 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from realtime_sync import ReconnectPolicy, Router, Session, connect
+from realtime_sync.errors import ConnectionClosed, LocalProtocolError
 from realtime_sync.testing import MemoryTransport
 from tests.rawserver import Peer, RawServer
+from tests.stress.sequenced_server import wait_until
+from tests.strike import LIBRARY, Strike
 
 pytestmark = [pytest.mark.usefixtures("arrangement"), pytest.mark.shared]
 
 LONG = 10.0
 MANY = 20
+
+
+class Ending:
+    """
+    Sees the end of a session that nobody holds: whoever worked for it has left.
+
+    No handler is told of it, since all that heard the session have gone with it.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._mine, self._threads = f"realtime-sync {session.name} ", session.threads
+
+    def wait(self) -> None:
+        """Wait for it."""
+        wait_until(self._has_come, "the end of a session that was dropped")
+
+    def _has_come(self) -> bool:
+        if self._threads is not None:
+            return self._threads.stats.sessions == 0
+        names = [thread.name for thread in threading.enumerate()]
+        return not any(name.startswith(self._mine) for name in names)
 
 
 class Served:
@@ -69,6 +94,15 @@ def warned() -> Iterator[threading.Semaphore]:
         yield told
 
 
+@pytest.fixture(autouse=True)
+def old_objects_are_passed_over() -> Iterator[None]:
+    """The collector looks at what a test has made, and not at all there is."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def collect() -> None:
     """Have the collector find what is in a circle with itself."""
     gc.collect()
@@ -78,48 +112,67 @@ def test_sessions_that_nobody_holds_end_with_a_warning(
     served: Served, warned: threading.Semaphore
 ) -> None:
     """Each with a close frame; what it had of the system is given back."""
-    gone, lives = [], []
+    gone, endings = [], []
     for _ in range(MANY):
         session = served.opened()
         session.on("response.done", print)
         gone.append(weakref.ref(session))
-        lives.append(session._lifecycle)
+        endings.append(Ending(session))
     del session
     collect()
 
     assert all(served.ended.acquire(timeout=LONG) for _ in range(MANY))
     assert all(warned.acquire(timeout=LONG) for _ in range(MANY))
     assert [None] * MANY == [each() for each in gone]
-    assert all(life.over.wait(LONG) for life in lives)
+    for ending in endings:
+        ending.wait()
 
 
-def test_the_collector_may_find_it_under_any_lock(
-    served: Served, warned: threading.Semaphore
-) -> None:
-    """Commands, registrations and workers have theirs: none is waited for."""
-    session = served.opened()
-    parts = session._parts
-    lifecycle = session._lifecycle
-    locks = [parts.pending.order, lifecycle._lock]
-    for router in parts.routers:
-        locks.append(router._lock)
-    threads = lifecycle._threads
-    assert threads is not None
-    locks.append(threads.loop._lock)
-    for lock in locks:
-        lock.acquire()
-    del session
+def collected_elsewhere(holder: list[Any]) -> None:
+    """Let go of what is held while another thread collects, which waits for nobody."""
+    holder.clear()
     collector = threading.Thread(target=collect)
     collector.start()
     collector.join(LONG)
-    stuck = collector.is_alive()
-    for lock in locks:
-        lock.release()
-    collector.join()
 
-    assert not stuck
-    assert warned.acquire(timeout=LONG)
-    assert lifecycle.over.wait(LONG)
+    assert not collector.is_alive()
+
+
+def sends(session: Session) -> Callable[[], Any]:
+    """A command."""
+    return session.input_audio_buffer.clear
+
+
+def registers(session: Session) -> Callable[[], Any]:
+    """A registration."""
+    on = session.on
+    return lambda: on("error", print)
+
+
+@pytest.mark.parametrize("kind", [sends, registers])
+def test_the_collector_may_find_it_under_any_lock(
+    served: Served,
+    warned: threading.Semaphore,
+    kind: Callable[[Session], Callable[[], Any]],
+) -> None:
+    """Commands, registrations and workers have theirs: none is waited for."""
+    place = 0
+    while True:
+        place += 1
+        holder = [served.opened()]
+        ending, act = Ending(holder[0]), kind(holder[0])
+        strike = Strike(place, (LIBRARY,), lambda: collected_elsewhere(holder))
+        with strike, suppress(ConnectionClosed, LocalProtocolError):
+            act()
+        del act
+        if strike.where is None:
+            break
+        collect()  # Where the place itself held it.
+        assert warned.acquire(timeout=LONG), strike.where
+        ending.wait()
+    holder.pop().close()
+
+    assert place > 10
 
 
 def test_handlers_of_a_router_do_not_hold_a_session(
@@ -129,13 +182,13 @@ def test_handlers_of_a_router_do_not_hold_a_session(
     router = Router()
     router.on("input_audio_buffer.cleared", lambda event, ctx: None)
     session = served.opened(router=router)
-    life = session._lifecycle
+    ending = Ending(session)
     del session
     collect()
 
     assert warned.acquire(timeout=LONG)
     assert served.ended.acquire(timeout=LONG)
-    assert life.over.wait(LONG)
+    ending.wait()
 
 
 def test_a_session_that_is_closed_ends_without_a_warning(
@@ -215,7 +268,7 @@ def test_a_handler_that_runs_holds_its_session(
         assert ctx.session.is_open
 
     session = served.opened()
-    held, life = weakref.ref(session), session._lifecycle
+    held, ending = weakref.ref(session), Ending(session)
     session.on("input_audio_buffer.cleared", handler)
     session.input_audio_buffer.clear().acknowledged(LONG)
     assert inside.wait(LONG)
@@ -226,7 +279,7 @@ def test_a_handler_that_runs_holds_its_session(
     leave.set()
     assert any(collect() or warned.acquire(timeout=0.05) for _ in range(200))
     assert served.ended.acquire(timeout=LONG)
-    assert life.over.wait(LONG)
+    ending.wait()
 
 
 def test_a_recording_of_a_dropped_session_is_whole(
@@ -234,12 +287,12 @@ def test_a_recording_of_a_dropped_session_is_whole(
 ) -> None:
     """The file ends with the session's end."""
     session = served.opened()
-    life, recording = session._lifecycle, session.record(tmp_path / "call.jsonl")
+    ending, recording = Ending(session), session.record(tmp_path / "call.jsonl")
     del session
     collect()
 
     assert warned.acquire(timeout=LONG)
-    assert life.over.wait(LONG)
+    ending.wait()
     recording.close()
     lines = map(json.loads, (tmp_path / "call.jsonl").read_text().splitlines())
     assert "recording.ended" == list(lines)[-1]["note"]["type"]
@@ -253,13 +306,13 @@ def test_a_session_that_is_dropped_between_connections_ends(
     policy = ReconnectPolicy(base=60.0, cap=60.0, hook=lambda attempt: lost.set())
     with RawServer(lambda peer: peer.greet()) as server:
         session = connect("m", base_url=server.url, api_key=None, reconnect=policy)
-        life = session._lifecycle
+        ending = Ending(session)
         assert lost.wait(LONG)
         del session
         collect()
 
         assert warned.acquire(timeout=LONG)
-        assert life.over.wait(LONG)
+        ending.wait()
 
 
 def test_a_live_session_is_not_held_by_its_clock(warned: threading.Semaphore) -> None:
@@ -276,14 +329,14 @@ def test_a_live_session_is_not_held_by_its_clock(warned: threading.Semaphore) ->
     with RawServer(script) as server:
         session = connect("gpt-live-1", base_url=server.url, api_key=None)
         session.delegate(lambda task: None)
-        held, life = weakref.ref(session), session._lifecycle
+        held, ending = weakref.ref(session), Ending(session)
         del session
         collect()
 
         assert held() is None
         assert warned.acquire(timeout=LONG)
         assert ended.wait(LONG)
-        assert life.over.wait(LONG)
+        ending.wait()
 
 
 @pytest.mark.parametrize("dispatch", ["thread", "manual", "inline"])
@@ -294,12 +347,12 @@ def test_a_session_without_a_socket_ends_with_a_warning_too(
     memory = MemoryTransport()
     session = connect("m", transport=memory, dispatch=dispatch)
     session.on("response.done", print)
-    gone, life = weakref.ref(session), session._lifecycle
+    gone, ending = weakref.ref(session), Ending(session)
     del session
     collect()
 
     assert warned.acquire(timeout=LONG)
-    assert life.over.wait(LONG)
+    ending.wait()
     assert gone() is None
     assert (1000, "") == memory.closed
 
@@ -307,18 +360,23 @@ def test_a_session_without_a_socket_ends_with_a_warning_too(
 def test_sessions_without_a_socket_may_be_collected_under_their_locks(
     warned: threading.Semaphore,
 ) -> None:
-    """As those with one may."""
-    session = connect("m", transport=MemoryTransport(), dispatch="inline")
-    parts, life = session._parts, session._lifecycle
-    locks = [parts.pending.order, life._lock]
-    for lock in locks:
-        lock.acquire()
-    del session
-    collect()
-    over = life.over.is_set()
-    for lock in locks:
-        lock.release()
+    """As those with one may, also where an event is taken."""
+    place = 0
+    while True:
+        place += 1
+        memory = MemoryTransport()
+        holder = [connect("m", transport=memory, dispatch="inline")]
+        ending = Ending(holder[0])
+        strike = Strike(place, (LIBRARY,), lambda: collected_elsewhere(holder))
+        # Where it has ended before it is looked whether it has, nobody is connected.
+        with strike, suppress(ConnectionClosed):
+            memory.feed({"type": "rate_limits.updated", "rate_limits": []})
+        if strike.where is None:
+            break
+        collect()  # Where the place itself held it.
+        assert warned.acquire(timeout=LONG), strike.where
+        ending.wait()
+        assert (1000, "") == memory.closed
+    holder.pop().close()
 
-    assert not over
-    assert warned.acquire(timeout=LONG)
-    assert life.over.wait(LONG)
+    assert place > 10
