@@ -29,16 +29,17 @@ LIVE = "live."
 FRAMES = Path(__file__).parents[2] / "tests" / "frames"
 """Examples of every event, which the tests decode and encode again."""
 WIDTH = 76
-PLACES = re.compile(r"(?<=[._(])(?=\w)|(?<=[a-z])(?=[A-Z])")
+PLACES = re.compile(r"(?<=[._])(?=\w)|(?<=\w\()(?=\w)|(?<=[a-z])(?=[A-Z])")
 """Where a name in a table may break, if the table would be too wide otherwise."""
 
 
 def list_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A ``list-table`` directive with one line per cell."""
+    """A ``list-table`` directive; a cell may have several lines."""
     lines = [".. list-table::", "   :header-rows: 1", "   :width: 100%", ""]
     for row in (head, *rows):
         for index, cell in enumerate(row):
-            lines.append(f"   {'*' if index == 0 else ' '} - {cell}".rstrip())
+            text = cell.replace("\n", "\n" + " " * len("   * - "))
+            lines.append(f"   {'*' if index == 0 else ' '} - {text}".rstrip())
     return "\n".join(lines)
 
 
@@ -156,15 +157,16 @@ class ServerTable(SphinxDirective):
     """``server-table::`` lists what is known of other servers."""
 
     def run(self) -> list[nodes.Node]:
-        head = ("Server", "How to connect", "What it does, and what is made of it")
+        head = ("Server", "How to connect", "What it does → what becomes of it here")
         rows = [self.cells(name, server) for name, server in SERVERS.items()]
         return self.parse_text_to_nodes(list_table(head, rows))
 
     def cells(self, name: str, server: Server) -> tuple[str, ...]:
         """One line of the table."""
         habits = [h for h in HABITS if name in h.servers]
-        told = [f"{habit.does}: {habit.ours}" for habit in habits]
-        return name, server.connect, "; ".join(filter(None, (server.lacks, *told)))
+        told = [f"{habit.does} → {habit.ours}" for habit in habits]
+        lines = [f"- {each}" for each in (server.lacks, *told) if each]
+        return name, server.connect, "\n".join(lines)
 
 
 class AckTable(SphinxDirective):
