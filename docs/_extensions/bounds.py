@@ -372,7 +372,7 @@ SERVER: Rows = (
     ),
     Bound(
         "depth of a client's JSON",
-        "server.engine.client_json:MOST_DEPTH",
+        "protocol.jsontext:MAX_DEPTH",
         "levels",
         "HTTP 400, or an ``error`` event; the session goes on",
     ),

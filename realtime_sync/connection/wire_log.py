@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from ..deadline import Deadline
-from ..protocol import audio_fields, sensitive
+from ..protocol import audio_fields, jsontext, sensitive
 from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.logs import Bounded, area_logger
@@ -79,8 +79,9 @@ def frame_for_wire_log(frame: object) -> Bounded:
     if isinstance(frame, bytes):
         size = len(frame)
         try:
+            jsontext.check_depth(frame)
             frame = json.loads(frame)
-        except (ValueError, RecursionError):
+        except ValueError:
             return Bounded(f"<{size} bytes that are not JSON>")
     shown = sensitive.hidden_sensitive(
         audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)

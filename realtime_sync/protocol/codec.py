@@ -85,6 +85,12 @@ class Codec:
             if event is not None:
                 return event
         try:
+            # Counted here, and not by a call: nearly every frame has few brackets.
+            if (
+                not isinstance(data, bytes)
+                or data.count(b"[") + data.count(b"{") > jsontext.MAX_DEPTH
+            ):
+                jsontext.check_depth(data)
             return self.structure(self._loads(data))
         except ValueError as exc:
             return self._decode_halves(data) or UnknownEvent(
@@ -102,6 +108,7 @@ class Codec:
             whole = jsontext.without_halves(data)
             if whole is None:
                 return None
+            jsontext.check_depth(whole)
             event = self.structure(self._loads(whole))
         except ValueError:
             return None
@@ -117,6 +124,7 @@ class Codec:
         if cut is None or self._loads is not jsontext.loads:
             return None
         try:
+            jsontext.check_depth(cut[0])
             frame = self._loads(cut[0])
         except ValueError:
             return None
@@ -161,13 +169,18 @@ class Codec:
         A mapping goes as it is; bytes in it become base64.
 
         Raises:
-            TypeError, ValueError: JSON cannot hold the command.
+            TypeError, ValueError: JSON cannot hold the command, or it is nested
+                deeper than `jsontext.MAX_DEPTH`.
         """
         if isinstance(command, ClientEvent):
             if command.type in _APPENDS and not command.extra:
                 return _encode_append(command)
-            return jsontext.dumps(self.unstructure(command))
-        return jsontext.dumps(to_mapping(command))
+            text = jsontext.dumps(self.unstructure(command))
+        else:
+            text = jsontext.dumps(to_mapping(command))
+        if text.count(b"[") + text.count(b"{") > jsontext.MAX_DEPTH:
+            jsontext.check_depth(text)
+        return text
 
     def unstructure(self, event: Union[ServerEvent, ClientEvent]) -> dict[str, Any]:
         """

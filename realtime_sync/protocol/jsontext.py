@@ -5,6 +5,8 @@ orjson is used when it is installed. The standard library is more forgiving;
 here it is made to refuse what orjson refuses: what is not strict UTF-8, a byte
 order mark, lone surrogates, ``NaN`` and infinities, numbers beyond a double,
 nesting deeper than 1024. Integers beyond 64 bits become floats in both.
+
+What can be decoded is more than what can be used: see `MAX_DEPTH`.
 """
 
 from __future__ import annotations
@@ -18,15 +20,29 @@ from typing import Any, Optional, Union
 Text = Union[bytes, bytearray, memoryview, str]
 Loads = Callable[[Text], Any]
 
-MAX_DEPTH = 1024
-"""How deep arrays and objects may be nested; orjson's limit."""
+MAX_DEPTH = 100
+"""
+How deep arrays and objects of a message may be nested, either way.
+
+Whatever goes through a value calls itself two or three times for each level, and
+Python allows 1,000 calls, those of the program around it included. No proper frame
+is half as deep.
+"""
+
+LINE_DEPTH = MAX_DEPTH + 10
+"""The same for a line of a recording: it has a message in it, or a snapshot of many."""
+
+DECODABLE_DEPTH = 1024
+"""How deep they may be nested to be decoded at all; orjson's limit."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALVES = re.compile(
     r"\\(?:[^u]|u(?:[dD][89abAB]..\\u[dD][c-fC-F]..|([dD][89a-fA-F]..)|.{4}))",
     re.DOTALL,
 )
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_OPENING = b"[{"
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def standard_loads(data: Text) -> Any:
@@ -37,8 +53,7 @@ def standard_loads(data: Text) -> Any:
         ValueError: this is not JSON.
     """
     text = _json_text_of(data)
-    if is_deeper(text, MAX_DEPTH):
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    check_depth(text, DECODABLE_DEPTH)
     try:
         value = _DECODER.decode(text)
     except RecursionError:
@@ -77,12 +92,27 @@ def loads_with_halves(data: Text) -> Any:
         return loads(whole)
 
 
-def is_deeper(data: Text, most: int) -> bool:
+def check_depth(data: Text, most: int = MAX_DEPTH) -> None:
     """
-    Say whether arrays and objects of a JSON text are nested deeper than so many.
+    Refuse JSON text whose arrays and objects are nested too deep.
+
+    Args:
+        data: the text; what is no JSON is not refused for that.
+        most: levels that it may have.
+
+    Raises:
+        ValueError: it has more.
     """
-    text = _json_text_of(data)
-    return text.count("[") + text.count("{") > most and _json_depth(text) > most
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogatepass")
+    text = bytes(data)
+    if text.count(b"[") + text.count(b"{") <= most:
+        return
+    depth = 0
+    for bracket in _STRING.sub(b"", text).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in _OPENING else -1
+        if depth > most:
+            raise ValueError(f"nested deeper than {most}")
 
 
 def standard_dumps(value: object) -> bytes:
@@ -101,17 +131,6 @@ def _json_text_of(data: Text) -> str:
         data.encode("utf-8")
         return data
     return str(data, "utf-8")
-
-
-def _json_depth(text: str) -> int:
-    depth = deepest = 0
-    for token in _TOKEN.findall(text):
-        if token in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token in "]}":
-            depth -= 1
-    return deepest
 
 
 def _json_integer(text: str) -> Union[int, float]:

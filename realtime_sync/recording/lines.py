@@ -25,8 +25,6 @@ _KEYS: Final = tuple(b"sk- sk_ ek- ek_ xai- xai_ bearer".split())
 """How what looks like a key begins; see `transport.redaction`."""
 
 _LONG_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{512,}")
-_DEEP: Final = 200
-
 
 SAID: Final = frozenset(
     "arguments delta digit digits event input instructions output prompt text"
@@ -93,7 +91,8 @@ class RecordingLines:
             start += b'"asked":%b,' % _dumped_line(asked)
         if self._counts_noted:
             start += b'"noted":%d,' % len(noted)
-        if isinstance(event, events.UnknownEvent) and event.received is data:
+        undecoded = isinstance(event, events.UnknownEvent) and event.received is data
+        if undecoded and not _is_too_deep_for_line(data):
             return start + _no_json_for_line(
                 b"<%d bytes>" % len(data) if self._mask else data
             )
@@ -134,7 +133,7 @@ class RecordingLines:
 
     def _json(self, data: bytes) -> bytes:
         """The rest of a line; as it came if there can be no secret in it."""
-        if data.count(b"[") + data.count(b"{") > _DEEP and _is_too_deep_for_line(data):
+        if _is_too_deep_for_line(data):
             hide = self._mask or line_may_hold_secret(data)
             return _no_json_for_line(HIDDEN.encode() if hide else data)
         if self._mask:
@@ -203,10 +202,9 @@ def _measured_audio_of_line(audio: str) -> dict[str, int]:
 
 
 def _is_too_deep_for_line(data: bytes) -> bool:
-    """Whether a frame is nested as no frame is, too deep for a line or for us."""
-    opening = b"[" * (jsontext.MAX_DEPTH - _DEEP)
+    """Whether a message is nested deeper than anybody goes to look for secrets."""
     try:
-        jsontext.loads_with_halves(opening + data + b"]" * len(opening))
+        jsontext.check_depth(data)
     except ValueError:
         return True
     return False

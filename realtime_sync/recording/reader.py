@@ -212,6 +212,7 @@ class Recorded:
             if not line or line.isspace():
                 continue
             try:
+                jsontext.check_depth(line, jsontext.LINE_DEPTH)
                 value = jsontext.loads_with_halves(line)
             except ValueError as exc:
                 if self._path and not line.endswith(b"\n"):
@@ -353,6 +354,7 @@ def _read_event_in_line(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
         inner = line.get(name)
         if isinstance(inner, str) and inner.lstrip().startswith("{"):
             try:
+                jsontext.check_depth(inner)
                 inner = jsontext.loads_with_halves(inner)
             except ValueError:
                 continue

@@ -93,6 +93,7 @@ class Answer:
                 hold a key.
         """
         try:
+            jsontext.check_depth(self.body)
             decoded = jsontext.loads(self.body)
         except ValueError:
             decoded = None

@@ -121,7 +121,9 @@ def unwrap(
     """
     verify(body, headers, secret, tolerance=tolerance, now=now)
     try:
-        decoded = jsontext.loads(_webhook_bytes(body))
+        text = _webhook_bytes(body)
+        jsontext.check_depth(text)
+        decoded = jsontext.loads(text)
     except ValueError as exc:
         raise WebhookRejected(f"the webhook is signed, but not JSON: {exc}") from exc
     if not isinstance(decoded, dict):

@@ -496,3 +496,21 @@ def test_what_is_no_number_of_json_is_refused(number: float) -> None:
         Codec().command({"type": "session.update", "session": session}, strict=True)
     with pytest.raises(TypeError, match="speed"):
         audio_config.AudioOutput(speed=number)
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_command_that_is_nested_too_deep_is_refused(typed: bool) -> None:
+    """Whether it is one of the protocol or a vendor's."""
+    deep: Any = {}
+    for _ in range(jsontext.MAX_DEPTH - 1):
+        deep = {"a": deep}
+    codec = Codec()
+
+    def encoded(inner: Any) -> bytes:
+        if typed:
+            return codec.encode(events.ResponseCreate(extra={"x": inner}))
+        return codec.encode({"type": "vendor.say", "x": inner})
+
+    assert encoded(deep).endswith(b"}" * jsontext.MAX_DEPTH)
+    with pytest.raises(ValueError, match=f"nested deeper than {jsontext.MAX_DEPTH}"):
+        encoded({"a": deep})

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol import jsontext
-from realtime_sync.protocol.jsontext import standard_dumps, standard_loads
+from realtime_sync.protocol.jsontext import (
+    MAX_DEPTH,
+    check_depth,
+    standard_dumps,
+    standard_loads,
+)
 
 REFUSED = [
     b"",
@@ -78,7 +83,7 @@ def test_nesting_that_exhausts_the_stack_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where the interpreter gives up earlier than orjson does."""
-    monkeypatch.setattr(jsontext, "MAX_DEPTH", 10**9)
+    monkeypatch.setattr(jsontext, "DECODABLE_DEPTH", 10**9)
 
     with pytest.raises(ValueError, match="deep"):
         standard_loads(b"[" * 500_000)
@@ -114,3 +119,37 @@ def test_what_is_no_json_is_refused_all_the_same(data: Any) -> None:
     """With half of a pair in it or without."""
     with pytest.raises(ValueError):
         jsontext.loads_with_halves(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("1", 0),
+        ('"[[["', 0),
+        ("[]", 1),
+        ("[[],[],[]]", 2),
+        ('{"a":[{"b":1}]}', 3),
+        ('["]]]",[{}]]', 3),
+        ('["\\"[[[",[]]', 2),
+        ('["\\\\",[[]]]', 3),
+        ('[["\u00e9\ud83d"]]', 2),
+        ('[["never closed [[[', 2),
+    ],
+)
+@pytest.mark.parametrize("kind", [str, bytes, bytearray, memoryview])
+def test_depth_is_counted_outside_of_texts(text: str, depth: int, kind: Any) -> None:
+    """Whatever they hold, and also where they are cut."""
+    raw = text.encode("utf-8", "surrogatepass")
+    data = text if kind is str else kind(raw)
+
+    check_depth(data, depth)
+    if depth:
+        with pytest.raises(ValueError, match=f"nested deeper than {depth - 1}"):
+            check_depth(data, depth - 1)
+
+
+def test_a_frame_may_be_as_deep_as_no_proper_one_is() -> None:
+    """One bound for all, unless whoever asks has another."""
+    check_depth(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+    with pytest.raises(ValueError, match=f"nested deeper than {MAX_DEPTH}"):
+        check_depth(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))

@@ -7,9 +7,6 @@ from typing import Any, Union
 from ...protocol import jsontext
 from .refusal import refuse_invalid_json
 
-MOST_DEPTH = 100
-"""Levels of arrays and objects; what follows walks through all of them."""
-
 
 def decoded_client_json(data: Union[bytes, str]) -> Any:
     """
@@ -19,10 +16,7 @@ def decoded_client_json(data: Union[bytes, str]) -> Any:
         Refusal: it is no JSON (``NaN`` is none), or nested too deep.
     """
     try:
-        value = jsontext.loads(data)
-        deep = jsontext.is_deeper(data, MOST_DEPTH)
+        jsontext.check_depth(data)
+        return jsontext.loads(data)
     except ValueError as exc:
         raise refuse_invalid_json(f"{exc}"[:200]) from None
-    if deep:
-        raise refuse_invalid_json(f"nested deeper than {MOST_DEPTH}")
-    return value
