@@ -131,6 +131,8 @@ EventName = Literal[
     "response.audio_transcript.annotation.added",
     "response.audio_transcript.delta",
     "response.audio_transcript.done",
+    "response.canceled",
+    "response.cancelled",
     "response.content_part.*",
     "response.content_part.added",
     "response.content_part.done",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..protocol.events import ServerEvent
+from ..protocol.vendor_events import CANCELLED, cancelled_response_id
 from ..state.snapshot import Snapshot
 from .notices import Published
 
@@ -37,6 +38,10 @@ class StaleAudio:
             response = getattr(event, "response", None)
             response_id = getattr(response, "id", None)
             if response_id and getattr(response, "status", None) == "cancelled":
+                self._add(response_id)
+        elif event.type in CANCELLED:
+            response_id = cancelled_response_id(event)
+            if response_id is not None:
                 self._add(response_id)
 
     def is_of_interrupted(self, event: Published) -> bool:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import fields_dict, frozen
 
-from .events._base import ClientEvent, ServerEvent
+from .events._base import ClientEvent, ServerEvent, UnknownEvent
 from .fields import field_of
 from .registry import ROWS, class_of
+from .vendor_events import CANCELLED, cancelled_response_id
 
 if TYPE_CHECKING:
     from . import events
@@ -122,10 +123,12 @@ def _acked_item_words(item: object) -> object:
 
 
 def _ack_by_response(
-    command: events.ResponseCancel, event: events.ResponseDone
+    command: events.ResponseCancel, event: Union[events.ResponseDone, UnknownEvent]
 ) -> Optional[bool]:
     if not isinstance(command.response_id, str):
         return None
+    if isinstance(event, UnknownEvent):
+        return cancelled_response_id(event) in (None, command.response_id)
     return bool(field_of(event.response, "id") == command.response_id)
 
 
@@ -237,7 +240,7 @@ ACKS: Mapping[str, AckRule] = {
         error_codes=frozenset({"conversation_already_has_active_response"}),
     ),
     "response.cancel": AckRule(
-        events=("response.done",),
+        events=("response.done", *CANCELLED),
         fits=_ack_by_response,
         matched_by="response_id, else the next response that ends",
         error_codes=frozenset({"response_cancel_not_active"}),

@@ -10,6 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final, Optional
+
+from .events._base import ServerEvent
+
+CANCELLED: Final = ("response.cancelled", "response.canceled")
+"""
+What some servers say of a cancelled response, before its ``response.done`` or in its
+place: `response.cancel` was once described that way, and no server of OpenAI says it.
+"""
 
 SERVER_EVENTS: Mapping[str, tuple[str, ...]] = {
     "Azure Voice Live": (
@@ -34,6 +43,7 @@ SERVER_EVENTS: Mapping[str, tuple[str, ...]] = {
         "session.avatar.switch_to_speaking",
     ),
     "xAI": ("ping",),
+    "servers that follow early descriptions": CANCELLED,
 }
 """What a server says."""
 
@@ -51,6 +61,15 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """What a client says."""
+
+
+def cancelled_response_id(event: ServerEvent) -> Optional[str]:
+    """Return the id of the response that one of `CANCELLED` is about, or None."""
+    response = event.raw.get("response")
+    named = event.raw.get("response_id") or (
+        response.get("id") if isinstance(response, Mapping) else None
+    )
+    return named if isinstance(named, str) and named else None
 
 
 @lru_cache(maxsize=None)

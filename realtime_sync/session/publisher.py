@@ -69,7 +69,7 @@ class SessionPublisher:
         key = kind = event.type
         if type(event) is events.UnknownEvent:
             key = UNKNOWN_MARK + key
-        elif self._stale is not None:
+        if self._stale is not None:
             self._stale.note(event, snapshot)
         board = self._board
         route = board.routes.get(key) or board.route(key)

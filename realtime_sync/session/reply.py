@@ -35,7 +35,8 @@ class Reply:
         audio: what it sounded like, or None.
         tool_calls: the function-call items, each once.
         status: final status; ``in_progress`` in the `partial` of a timeout.
-        response: the response resource of `response.done`, or None before it.
+        response: the response resource of `response.done`, or None before it; id and
+            status alone where a server has said ``response.cancelled`` in its place.
         steps: the replies of all tool rounds, this one last.
     """
 

@@ -342,7 +342,8 @@ class Responses(_Resource):
         Cancel a response, by default the conversation's active one.
 
         Returns:
-            Acknowledged by the response's `response.done`; raises
+            Acknowledged by the response's `response.done`, or by the
+            ``response.cancelled`` that some servers say; raises
             `NothingToCancel` if it was over already, which is harmless.
         """
         return self._sender.send(events.ResponseCancel(response_id=response_id))

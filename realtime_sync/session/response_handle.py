@@ -21,6 +21,8 @@ from ..dispatch.watches import (
 from ..errors import ConnectionClosed, WaitTimeout
 from ..protocol.events import ServerEvent
 from ..protocol.registry import canonical, server_names
+from ..protocol.responses import Response
+from ..protocol.vendor_events import CANCELLED, cancelled_response_id
 from ..state.final_text import whole_text
 from ..state.snapshot import ResponseState
 from ..types import UNSET, Timeout, Unset
@@ -33,11 +35,13 @@ _AUDIO = frozenset({"response.output_audio.delta"})
 _CALL = frozenset(
     {"response.output_item.done", "response.function_call_arguments.done"}
 )
+_CANCELLED = frozenset(CANCELLED)
 _TYPES = (
     _TEXT
     | _SPOKEN
     | _AUDIO
     | _CALL
+    | _CANCELLED
     | {
         "response.created",
         "response.done",
@@ -228,7 +232,7 @@ class ResponseHandle(CommandHandle):
         """
         What has been received so far.
         """
-        response = getattr(self._finished, "response", None)
+        response = self._response()
         log = list(self._log)
         words = self._words(log, getattr(response, "output", None))
         return Reply(
@@ -240,6 +244,12 @@ class ResponseHandle(CommandHandle):
             status=_status_of_response_handle(response, self._finished),
             response=response,
         )
+
+    def _response(self) -> Any:
+        """What `response.done` has told; where another event ended it, how."""
+        if self._finished is not None and self._finished.type in _CANCELLED:
+            return Response(id=self.response_id or UNSET, status="cancelled")
+        return getattr(self._finished, "response", None)
 
     @property
     def named(self) -> bool:
@@ -280,6 +290,9 @@ class ResponseHandle(CommandHandle):
         if not super().done() and self.response_id is None:
             self._early.append(event)
             return
+        if event.type in _CANCELLED:
+            self._accept_cancelled(event)
+            return
         if not self._is_mine(event):
             return
         self._heard_at = monotonic()
@@ -296,6 +309,23 @@ class ResponseHandle(CommandHandle):
         for listener in self._listeners:
             listener.set()
 
+    def _accept_cancelled(self, event: ServerEvent) -> None:
+        """End, unless it is another response that a server calls cancelled."""
+        named = cancelled_response_id(event)
+        if named is None and self.response_id is not None:
+            # The mirror has decided which one was meant.
+            state = self._mirrored(self.response_id)
+            named = state.id if state and state.status == "cancelled" else None
+        if self._finished is not None or named != self.response_id:
+            return
+        self._finished = event
+        self._state = self._mirrored(self.response_id or "")
+        self._over.set()
+        if self.response_id is None:
+            self._watches.remove(self._watch)  # What follows cannot be told from it.
+        for listener in self._listeners:
+            listener.set()
+
     def _is_mine(self, event: ServerEvent) -> bool:
         response_id = getattr(event, "response_id", UNSET)
         if isinstance(response_id, Unset):
@@ -303,7 +333,9 @@ class ResponseHandle(CommandHandle):
         if self.response_id is None and isinstance(response_id, str):
             self.response_id = response_id  # It began without a name.
         # A server that names no response speaks of the one that runs.
-        return not isinstance(response_id, str) or response_id == self.response_id
+        if not isinstance(response_id, str):
+            return self._finished is None
+        return response_id == self.response_id
 
     def _end(self, error: Optional[BaseException]) -> None:
         if self._finished is None:

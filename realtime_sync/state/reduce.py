@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..protocol.events._base import ServerEvent, UnknownEvent
+from ..protocol.vendor_events import CANCELLED
 from .reducers import conversation, deltas, input_audio, mcp, response, session
 from .snapshot import Snapshot
 from .snapshot_changes import note_anomaly
@@ -72,6 +73,9 @@ REDUCERS: Mapping[str, Reducer] = MappingProxyType(
 
 _REDUCERS = dict(REDUCERS)
 
+_VENDOR_REDUCERS = dict.fromkeys(CANCELLED, response.response_cancelled)
+"""The same for what the protocol does not have."""
+
 NOT_MIRRORED: Mapping[str, str] = MappingProxyType(
     {
         "response.output_audio.done": "has no audio; the deltas were counted",
@@ -113,6 +117,8 @@ def reduce(snapshot: Snapshot, event: ServerEvent) -> Snapshot:
         # Vendors may say what they like; what is no event at all is noted.
         if not event.raw:
             after = note_anomaly(after, event, "no_event", event.problem)
+        elif event.type in _VENDOR_REDUCERS:
+            after = _VENDOR_REDUCERS[event.type](after, event)
     else:
         reducer = _REDUCERS.get(event.type)
         if reducer is not None:

@@ -18,6 +18,7 @@ from realtime_sync.protocol.acks import (
 )
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.registry import ROWS
+from realtime_sync.protocol.vendor_events import CANCELLED
 
 CODEC = Codec()
 
@@ -46,7 +47,7 @@ def fits(command: Any, event: Any) -> Optional[bool]:
 def test_every_row_is_of_a_command_and_of_events_that_exist() -> None:
     """A misspelt name would wait for ever."""
     commands = {row.name for row in ROWS if row.direction == "client"}
-    server = {row.name for row in ROWS if row.direction == "server"}
+    server = {row.name for row in ROWS if row.direction == "server"} | {*CANCELLED}
 
     assert set(ACKS) <= commands
     for rule in ACKS.values():
@@ -259,3 +260,24 @@ def test_an_item_that_comes_back_under_another_id_was_renamed(
 
     assert new == renames(command, event)
     assert not renames(sent("input_audio_buffer.clear"), event)
+
+
+@pytest.mark.parametrize("kind", CANCELLED)
+@pytest.mark.parametrize(
+    ("asked", "named", "answer"),
+    [
+        ({"response_id": "r"}, {"response_id": "r"}, True),
+        ({"response_id": "r"}, {"response": {"id": "r"}}, True),
+        ({"response_id": "r"}, {}, True),
+        ({"response_id": "r"}, {"response_id": "r0"}, False),
+        ({}, {"response_id": "r"}, None),
+    ],
+)
+def test_a_cancel_is_answered_by_what_some_servers_say_for_the_end(
+    kind: str, asked: Any, named: Any, answer: Optional[bool]
+) -> None:
+    """Whether a `response.done` follows or not."""
+    command = sent("response.cancel", **asked)
+
+    assert kind in ACKS["response.cancel"].events
+    assert answer is fits(command, told(kind, **named))

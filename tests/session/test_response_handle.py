@@ -476,6 +476,90 @@ def test_cancelling_in_vain_is_a_timeout(talk: Talk) -> None:
         handle.cancel()
 
 
+@pytest.mark.parametrize("kind", ["response.cancelled", "response.canceled"])
+@pytest.mark.parametrize(
+    "named", [{"response_id": "r0"}, {"response": {"id": "r0"}}, {}], ids=str
+)
+def test_what_a_server_only_calls_cancelled_is_over(kind: str, named: Any) -> None:
+    """That response, and no other: not even where none is named."""
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline") as session:
+        heard: list[Any] = []
+        session.on(kind, heard.append)
+        first = session.response.create()
+        aside = session.response.create(conversation="none")
+        for name, conversation in (("r0", "c"), ("r1", None)):
+            response = {"id": name, "conversation_id": conversation}
+            transport.feed({"type": "response.created", "response": response})
+        place = {"response_id": "r0", "item_id": "a", "content_index": 0}
+        text = {"type": "response.output_text.delta", **place, "delta": "Lim"}
+        transport.feed(text)
+        cancel = session.response.cancel("r0")
+        transport.feed({"type": kind, **named})
+
+        reply = first.result(0, check=False)
+        assert ("r0", "cancelled", "Lim") == (reply.id, reply.status, reply.text)
+        assert cancel.done() and not aside.done()
+        assert [kind] == [event.type for event in heard]
+        assert {} == dict(session.stats.unknown)
+        with pytest.raises(ResponseCancelled, match="response r0 ended cancelled"):
+            first.result(0)
+
+        response = {"id": "r1", "status": "completed", "conversation_id": None}
+        transport.feed({"type": "response.done", "response": response})
+        assert "completed" == aside.result(0).status
+
+
+def test_the_end_of_a_cancelled_response_is_taken_when_it_comes() -> None:
+    """Its tokens count once, and what another response says is not taken for it."""
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline") as session:
+        handle = session.response.create()
+        transport.feed({"type": "response.created", "response": {"id": "r"}})
+        transport.feed({"type": "response.cancelled", "response_id": "r"})
+        assert handle.done() and handle.result(0, check=False).usage is None
+
+        transport.feed({"type": "response.output_text.delta", "delta": "Another's."})
+        response = {"id": "r", "status": "cancelled", "usage": {"total_tokens": 7}}
+        transport.feed({"type": "response.done", "response": response})
+        reply = handle.result(0, check=False)
+
+        assert ("cancelled", 7, "") == (
+            reply.status,
+            reply.usage.total_tokens,
+            reply.text,
+        )
+        assert 7 == session.snapshot.usage.total_tokens
+
+
+def test_a_server_without_ids_cancels_the_response_that_runs() -> None:
+    """And the next one is told apart from it."""
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline") as session:
+        first = session.response.create()
+        transport.feed({"type": "response.created", "response": {}})
+        transport.feed({"type": "response.cancelled"})
+        second = session.response.create()
+        transport.feed({"type": "response.created", "response": {}})
+        transport.feed({"type": "response.output_text.delta", "delta": "Two."})
+        transport.feed({"type": "response.done", "response": {}})
+
+        told = [each.result(0, check=False) for each in (first, second)]
+        assert [("cancelled", ""), ("completed", "Two.")] == [
+            (each.status, each.text) for each in told
+        ]
+
+
+def test_what_is_called_cancelled_after_its_end_is_as_it_ended(talk: Talk) -> None:
+    """Some servers answer every cancel so."""
+    handle = talk.create()
+    talk.created()
+    talk.done()
+    talk.hear("response.cancelled")
+
+    assert "completed" == handle.result().status
+
+
 # -- memory ------------------------------------------------------------------
 
 

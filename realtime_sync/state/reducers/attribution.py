@@ -136,9 +136,19 @@ def _too_late_to_attribute(
         concluded = item.concluded and item.status == "completed"
         return None if concluded and event.type in WHOLE else "the item is done"
     state = snapshot._responses.get(event.response_id or "")
-    if state is not None and state.closed:
-        return f"the response is {state.status}"
-    return None
+    return None if state is None else late_for_response(state)
+
+
+def late_for_response(state: ResponseState) -> Optional[str]:
+    """Return why what a response has made comes too late, or None."""
+    if not state.closed or is_only_called_cancelled(state):
+        return None
+    return f"the response is {state.status}"
+
+
+def is_only_called_cancelled(state: ResponseState) -> bool:
+    """Say whether a response is over that has not had its `response.done`."""
+    return state.concluded and state.status == "cancelled"
 
 
 def _response_to_attribute_to(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from ...protocol.vendor_events import cancelled_response_id
 from .. import ordering
 from ..final_text import item_disagreements
 from ..frozen_records import evolve_record, evolve_record_field, freeze
@@ -15,6 +17,7 @@ from ..snapshot_changes import (
     find_item,
     note_anomaly,
     note_disagreements,
+    put_growing,
     put_items,
     put_response,
     text_or_none,
@@ -31,7 +34,9 @@ from ..transitions import (
 from ..usage import add_response_usage as with_response_usage
 from .attribution import (
     attribute_response,
+    is_only_called_cancelled,
     join_response,
+    late_for_response,
     latest_open_response,
     made_up_item_id,
     made_up_response_id,
@@ -40,6 +45,7 @@ from .session import session_audio_rate
 
 if TYPE_CHECKING:
     from ...protocol import events
+    from ...protocol.events import UnknownEvent
     from ...protocol.items import Item as WireItem
     from ...protocol.responses import Response
     from ...types import Unset
@@ -162,7 +168,7 @@ def _too_late_for_response(
     item = find_item(snapshot, item_id)
     if final and item is not None and item.concluded:
         return None  # What it became was only concluded; now it is told.
-    return f"the response is {state.status}" if state.closed else None
+    return late_for_response(state)
 
 
 def _response_item_id(state: ResponseState, index: Union[int, None, Unset]) -> str:
@@ -205,26 +211,57 @@ def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
     first has left out.
     """
     wire = value_or_none(event.response)
-    response_id = text_or_none(getattr(wire, "id", None)) or latest_open_response(
-        snapshot
-    )
+    named = text_or_none(getattr(wire, "id", None))
     snapshot, state = attribute_response(
-        snapshot, response_id or made_up_response_id(snapshot)
+        snapshot,
+        named or _latest_unended_response(snapshot) or made_up_response_id(snapshot),
     )
-    if state.closed:
-        return _response_done_again(snapshot, event, state, wire)
+    told = {name: value_or_none(getattr(wire, name, None)) for name in _ENDINGS}
+    if is_only_called_cancelled(state):
+        told["status"] = told["status"] or "cancelled"
+        state = evolve_record(state, {"status": "in_progress", "closed": False})
+    elif state.closed:
+        return _response_done_again(snapshot, event, state, told)
     snapshot = _store_response(snapshot, state, wire)
     before = snapshot
     for index, item in enumerate(value_or_none(getattr(wire, "output", None)) or ()):
         snapshot = _final_response_output(snapshot, event, state.id, index, item)
-    return _end_response(snapshot, snapshot._responses[state.id], wire, before)
+    return _end_response(snapshot, snapshot._responses[state.id], told, before)
+
+
+def _latest_unended_response(snapshot: Snapshot) -> Optional[str]:
+    """Return the response that an end without a name is that of, if any."""
+    latest = next(reversed([*snapshot._responses.values()]), None)
+    cancelled = latest is not None and is_only_called_cancelled(latest)
+    running = latest_open_response(snapshot)
+    return running or (latest.id if latest and cancelled else None)
+
+
+def response_cancelled(snapshot: Snapshot, event: UnknownEvent) -> Snapshot:
+    """
+    `CANCELLED`, which no protocol has: a response is over, as far as is known.
+
+    The rest of its events may follow, `response.done` last, and all that they say
+    holds. Of a response that is not known, or that has ended, it says nothing.
+    """
+    response_id = cancelled_response_id(event) or latest_open_response(snapshot)
+    state = snapshot._responses.get(response_id or "")
+    if state is None or state.closed:
+        return snapshot
+    ending = {"status": "cancelled", "closed": True, "concluded": True}
+    snapshot = put_response(snapshot, evolve_record(state, ending))
+    for item in filter(None, (find_item(snapshot, each) for each in state.items)):
+        if item.status in (None, "in_progress") and not item.closed:
+            cut = {"status": "incomplete", "concluded": True}
+            snapshot = put_growing(snapshot, evolve_record(item, cut))
+    return snapshot
 
 
 def _response_done_again(
     snapshot: Snapshot,
     event: events.ResponseDone,
     state: ResponseState,
-    wire: Optional[Response],
+    told: dict[str, Any],
 ) -> Snapshot:
     """
     Note a second end: what the first has told holds, what it left out is taken.
@@ -232,7 +269,6 @@ def _response_done_again(
     No response ends twice by the protocol, so one of the two is wrong, and those who
     waited have gone on with the first.
     """
-    told = {name: value_or_none(getattr(wire, name, None)) for name in _ENDINGS}
     status = told.pop("status")
     late = {
         name: value
@@ -300,10 +336,9 @@ def _rename_response_item(
 def _end_response(
     snapshot: Snapshot,
     state: ResponseState,
-    wire: Optional[Response],
+    told: Mapping[str, Any],
     before: Snapshot,
 ) -> Snapshot:
-    told = {name: value_or_none(getattr(wire, name, None)) for name in _ENDINGS}
     status = final_response_status(state.status, told["status"])
     usage = told["usage"]
     concluded = told["status"] != status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -710,3 +710,125 @@ def test_what_is_said_of_an_item_later_wins_over_what_was_concluded(
     mirror.done({**answer("a"), "status": "completed"})
 
     assert ("completed", later, later) == (concluded, told, mirror.item("a").status)
+
+
+NAMED = {
+    "by its id": {"response_id": "r"},
+    "as a response": {"response": {"id": "r", "status": "cancelled"}},
+    "not at all": {},
+    "by what is no id": {"response_id": 7, "response": ["r"], "session_id": "s"},
+}
+
+
+@pytest.mark.parametrize("kind", ["response.cancelled", "response.canceled"])
+@pytest.mark.parametrize("named", NAMED)
+def test_a_response_that_is_only_called_cancelled_is_over(
+    named: str, kind: str
+) -> None:
+    """No protocol has the event, and some servers say nothing else."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hel")
+    mirror.tell(kind, **NAMED[named])
+
+    state = mirror.snapshot.responses["r"]
+    assert ("cancelled", True) == (state.status, state.closed)
+    assert mirror.snapshot.active_response is None
+    assert ("incomplete", "Hel") == (mirror.item("a").status, mirror.item("a").text)
+    assert [] == mirror.kinds
+
+
+def test_another_response_is_not_ended_by_a_cancelled_one() -> None:
+    """Neither one that runs, nor one that has ended, nor one that nobody knows."""
+    mirror = Mirror()
+    mirror.spoken_answer()
+    before = mirror.snapshot
+    mirror.tell("response.cancelled", response_id="r0")
+    assert before is mirror.snapshot
+
+    mirror.ended()
+    before = mirror.snapshot
+    mirror.tell("response.cancelled", response_id="r")
+    mirror.tell("response.cancelled")
+    assert before is mirror.snapshot
+
+
+def test_without_a_name_the_response_of_the_conversation_is_cancelled() -> None:
+    """One outside of it goes on, though it began later."""
+    mirror = Mirror()
+    mirror.spoken_answer()
+    mirror.created("aside", None)
+    mirror.tell("response.cancelled")
+
+    told = {each.id: each.status for each in mirror.snapshot.responses.values()}
+    assert {"r": "cancelled", "aside": "in_progress"} == told
+
+
+@pytest.mark.parametrize(
+    ("status", "becomes", "item"),
+    [
+        ("cancelled", "cancelled", "incomplete"),
+        ("completed", "completed", "completed"),
+        ("failed", "failed", "incomplete"),
+        (None, "cancelled", "incomplete"),
+        ("in_progress", "completed", "completed"),
+    ],
+)
+def test_what_follows_a_cancellation_holds_and_counts_once(
+    status: Optional[str], becomes: str, item: str
+) -> None:
+    """The end of the text, a further item, and `response.done` with its tokens."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hel")
+    mirror.tell("response.cancelled", response_id="r")
+    mirror.speech("lo")
+    mirror.about("response.output_audio_transcript.done", transcript="Hello")
+    mirror.started(answer("b"))
+    usage = {"total_tokens": 10}
+    shown = answer("b", {"type": "output_text", "text": "There."})
+    mirror.ended(answer("a"), shown, status=status, usage=usage)
+
+    state = mirror.snapshot.responses["r"]
+    assert (becomes, True, ("a", "b")) == (state.status, state.closed, state.items)
+    assert ["Hello", "There."] == [mirror.item(each).text for each in "ab"]
+    assert {item} == {mirror.item(each).status for each in "ab"}
+    assert () == mirror.snapshot._open
+    assert [] == mirror.kinds
+
+    mirror.tell("response.cancelled", response_id="r")
+    for _ in range(2):
+        mirror.ended(status=becomes, usage=usage)
+    assert 10 == mirror.snapshot.usage.total_tokens
+    assert ["repeated"] == mirror.kinds
+
+
+def test_an_item_that_was_done_stays_done_when_its_response_is_cancelled() -> None:
+    """What it says was said."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer("a"))
+    part = {"type": "output_text", "text": "Yes."}
+    mirror.tell(
+        "response.output_item.done",
+        response_id="r",
+        output_index=0,
+        item=answer("a", part, status="completed"),
+    )
+    mirror.started(answer("b"))
+    mirror.tell("response.cancelled", response_id="r")
+    mirror.ended(status="cancelled")
+
+    found = [mirror.item(each).status for each in "ab"]
+    assert ["completed", "incomplete"] == found
+
+
+def test_an_end_without_a_name_is_that_of_the_cancelled_response() -> None:
+    """Of a server that names none there is one, and not another that ends only."""
+    mirror = Mirror()
+    mirror.tell("response.created", response={})
+    mirror.tell("response.cancelled")
+    mirror.tell("response.done", response={"usage": {"total_tokens": 3}})
+
+    (state,) = mirror.snapshot.responses.values()
+    assert ("cancelled", 3) == (state.status, mirror.snapshot.usage.total_tokens)
+    mirror.tell("response.done", response={"status": "completed"})
+    assert 2 == len(mirror.snapshot.responses)
