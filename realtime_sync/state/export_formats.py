@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from .call_ids import with_call_ids
 from .items import Item, Part
 
 
@@ -37,7 +38,7 @@ def chat_messages(items: Iterable[Item]) -> list[dict[str, Any]]:
     Calls join the assistant's message right before them, and every output
     follows its call, wherever it stands in the conversation.
     """
-    items = tuple(items)
+    items = with_call_ids(items)
     outputs = {
         item.call_id: item.output or ""
         for item in items

@@ -26,6 +26,7 @@ from ..protocol.items import (
     UserMessage,
 )
 from ..types import UNSET
+from .call_ids import with_call_ids
 from .snapshot import Item, Part, Snapshot
 
 
@@ -125,7 +126,7 @@ def resumed_conversation(
         snapshot: of the connection that is lost.
         left: what its restore left open, if anything.
     """
-    items: list[Restorable] = list(snapshot.items)
+    items: list[Restorable] = list(with_call_ids(snapshot.items))
     if left is None:
         return tuple(items)
     known = {item.id for item in left.items} | set(left.names.values())
@@ -193,6 +194,7 @@ def plan_items(
             gives items ids of its own: there the next one goes to the end.
         remarks: item id -> how it differs already, for the report.
     """
+    conversation = with_call_ids(conversation)
     restored: list[str] = []
     changed = dict(remarks)
     dropped: dict[str, str] = {}
@@ -225,7 +227,7 @@ def plan_items(
         report=RestoreReport(
             restored=tuple(restored), changed=changed, dropped=dropped
         ),
-        items=tuple(conversation),
+        items=conversation,
     )
 
 
@@ -296,22 +298,26 @@ def creatable_item(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
     if item.type == "function_call":
         return _restored_call(item), None
     if item.type == "function_call_output":
-        return (
-            FunctionCallOutput(
-                id=item.id, call_id=item.call_id or "", output=item.output or ""
-            ),
-            None,
-        )
+        return _restored_output(item)
     return None, f"a {item.type or 'nameless'} item is made by the server only"
 
 
 def _restored_call(item: Item) -> FunctionCall:
     return FunctionCall(
         id=item.id,
-        call_id=item.call_id or "",
+        call_id=item.call_id or item.id,
         name=item.name or "",
         arguments=item.arguments or "{}",
     )
+
+
+def _restored_output(
+    item: Item,
+) -> tuple[Optional[FunctionCallOutput], Optional[str]]:
+    if not item.call_id:
+        return None, "it names no function call"
+    output = item.output or ""
+    return FunctionCallOutput(id=item.id, call_id=item.call_id, output=output), None
 
 
 def _restored_message(item: Item) -> tuple[Any, Optional[str]]:
