@@ -238,11 +238,11 @@ def _add_anomaly_to_snapshot(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
 def note_disagreements(
     snapshot: Snapshot, event: ServerEvent, item: Item, found: Iterable[Disagreement]
 ) -> Snapshot:
-    """Note what the end of a text tells otherwise than its pieces."""
+    """Note what the end of a text tells otherwise than what was told before."""
     for each in found:
         if each.short:
             snapshot = learn_habit(snapshot, SHORT_DONE)
-        detail = f"the {each.name} is not what its deltas said"
+        detail = f"the {each.name} is not what was told of it before"
         told = {"item_id": item.id, "response_id": item.response_id}
         snapshot = note_anomaly(snapshot, event, "disagreement", detail, **told)
     return snapshot

@@ -553,3 +553,85 @@ def test_odd_words_of_a_server_have_their_lines_in_the_transcript() -> None:
 
     lines = [(each.role, each.text) for each in mirror.snapshot.transcript()]
     assert [("assistant", "Good day"), ("assistant", "I may not.")] == lines
+
+
+TOLD_TWICE = [
+    ("Hello", "Hello", "Hello", 0),
+    ("Hello", "Goodbye", "Goodbye", 1),
+    ("Hello", "Hello there", "Hello there", 1),
+    ("Hello there", "there", "Hello there", 1),
+    ("Hello there", "", "Hello there", 0),
+]
+ENDS = (
+    "response.output_text.done",
+    "response.content_part.done",
+    "response.output_item.done",
+)
+
+
+def tell_end(mirror: Mirror, kind: str, text: str) -> None:
+    """One of the events that say all of a text."""
+    part = {"type": "output_text", "text": text}
+    item = answer("a", part, status="completed")
+    mirror.about(kind, text=text, part=part, item=item)
+
+
+@pytest.mark.parametrize("again", ENDS)
+@pytest.mark.parametrize(("first", "second", "holds", "noted"), TOLD_TWICE)
+def test_a_text_whose_end_is_told_twice_is_the_later_one(
+    first: str, second: str, holds: str, noted: int, again: str
+) -> None:
+    """It is noted once, however often the later one is told."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.text(first)
+    tell_end(mirror, "response.output_text.done", first)
+    assert [] == mirror.kinds
+
+    tell_end(mirror, again, second)
+    assert holds == mirror.item("a").text
+    assert ["disagreement"] * noted == mirror.kinds
+
+    for kind in ENDS[ENDS.index(again) :]:
+        tell_end(mirror, kind, holds)
+    part = {"type": "output_text", "text": holds}
+    mirror.ended(answer("a", part, status="completed"))
+    assert holds == mirror.item("a").text
+    assert noted == mirror.kinds.count("disagreement")
+    assert {"disagreement", "late_event"} >= set(mirror.kinds)
+
+
+@pytest.mark.parametrize(("first", "second", "holds", "noted"), TOLD_TWICE)
+def test_a_transcript_whose_end_is_told_twice_is_the_later_one(
+    first: str, second: str, holds: str, noted: int
+) -> None:
+    """As a text is."""
+    kind = "response.output_audio_transcript.done"
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.speech(first)
+    for told in (first, second, second):
+        mirror.about(kind, transcript=told)
+
+    assert holds == mirror.item("a").text
+    counts = [each.count for each in mirror.snapshot.anomalies]
+    assert bool(noted) == bool(counts)
+
+
+@pytest.mark.parametrize("kind", ENDS[:2])
+def test_an_end_that_is_told_after_the_response_is_over_changes_nothing(
+    kind: str,
+) -> None:
+    """It is noted as late."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.text("Hello")
+    part = {"type": "output_text", "text": "Hello"}
+    mirror.ended(answer("a", part, status="completed"))
+    tell_end(mirror, kind, "Goodbye")
+
+    assert "Hello" == mirror.item("a").text
+    assert ["late_event"] == mirror.kinds
