@@ -502,7 +502,7 @@ def test_what_is_no_number_of_json_is_refused(number: float) -> None:
 def test_a_command_that_is_nested_too_deep_is_refused(typed: bool) -> None:
     """Whether it is one of the protocol or a vendor's."""
     deep: Any = {}
-    for _ in range(jsontext.MAX_DEPTH - 1):
+    for _ in range(jsontext.MAX_DEPTH - 2):
         deep = {"a": deep}
     codec = Codec()
 
