@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from .frozen_records import changed_in
+from .frozen_records import evolve_record_field
 from .items import Item
 
 T = TypeVar("T")
@@ -27,18 +27,23 @@ def with_call_ids(conversation: Iterable[T]) -> tuple[T, ...]:
     Args:
         conversation: items, and whatever else stands between them, in order.
     """
-    items = tuple(conversation)
-    if not any(_lacks_call_id(item) for item in items):
-        return items
-    named = tuple(
-        changed_in(item, "call_id", item.id) if _is_nameless_call(item) else item
+    items = tuple(map(_with_id_of_call, conversation))
+    free = iter(_calls_without_output(items))
+    return tuple(
+        (
+            evolve_record_field(item, "call_id", next(free, None))
+            if _lacks_call_id(item)
+            else item
+        )
         for item in items
     )
-    free = iter(_calls_without_output(named))
-    return tuple(
-        changed_in(item, "call_id", next(free, None)) if _lacks_call_id(item) else item
-        for item in named
-    )
+
+
+def _with_id_of_call(item: T) -> T:
+    """Return a call that has an id of its own; anything else as it is."""
+    if isinstance(item, Item) and item.type == "function_call" and not item.call_id:
+        return evolve_record_field(item, "call_id", item.id)
+    return item
 
 
 def _calls_without_output(items: Sequence[object]) -> list[str]:
@@ -52,10 +57,7 @@ def _calls_without_output(items: Sequence[object]) -> list[str]:
     ]
 
 
-def _is_nameless_call(item: object) -> bool:
-    return _lacks_call_id(item) and getattr(item, "type", None) == "function_call"
-
-
 def _lacks_call_id(item: object) -> bool:
-    kinds = ("function_call", "function_call_output")
-    return isinstance(item, Item) and item.type in kinds and not item.call_id
+    if not isinstance(item, Item) or item.type != "function_call_output":
+        return False
+    return not item.call_id
