@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..protocol import jsontext, sensitive
+from ..protocol import sensitive
 from ..protocol.escape import json_text, one_line
 from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
@@ -123,8 +123,8 @@ class _TailShown:
         if self._as_it_is:
             return [_safe_line_of_tail(line.rstrip("\r\n"))]
         try:
-            value = _decoded_to_tail(line)
-        except ValueError:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
             return []
         if not isinstance(value, dict) or "format" in value:
             return []
@@ -139,27 +139,18 @@ def _safe_line_of_tail(line: str) -> str:
     """A line as it is, but for secrets: others' recordings may have some."""
     try:
         line = json.dumps(
-            sensitive.hidden_sensitive(_decoded_to_tail(line)), ensure_ascii=False
+            sensitive.hidden_sensitive(json.loads(line)), ensure_ascii=False
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         pass  # Keys that can be told without its meaning are hidden all the same.
     return json_text(redact(line))
 
 
 def _is_object_to_tail(line: str) -> bool:
     try:
-        return isinstance(_decoded_to_tail(line), dict)
-    except ValueError:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
         return False
-
-
-def _decoded_to_tail(line: str) -> Any:
-    """
-    Raises:
-        ValueError: it is no JSON, or nested deeper than a line of a recording.
-    """
-    jsontext.check_depth(line, jsontext.LINE_DEPTH)
-    return json.loads(line)
 
 
 def _safe_to_tail(frame: object) -> Any:
