@@ -111,8 +111,10 @@ class LiveSession(BaseSession[LiveSnapshot]):
                 parts.codec,
                 _while_live_session_is_held(self._start_fields, {}),
             )
-        # What is wrong with the configuration is told where the session is made.
-        self._first()
+        # What is wrong with the configuration is told where the session is made; that
+        # there is no model where it is opened, for what is replayed has none.
+        if options.config is not None:
+            self._first()
 
     if not TYPE_CHECKING:  # A checker is to find what is not there.
 
