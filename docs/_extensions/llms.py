@@ -16,6 +16,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import docname_join
 
 HIDDEN = re.compile(
     r"^(?P<indent> *)\.\. run-(?:hidden|afresh) *\n(?:(?P=indent) +.*\n|[ ]*\n)*", re.M
@@ -58,8 +59,18 @@ def opening(env: BuildEnvironment, name: str) -> str:
     """First sentence or two of a page."""
     for paragraph in env.get_doctree(name).findall(nodes.paragraph):
         if not isinstance(paragraph.parent, (nodes.entry, nodes.list_item)):
-            return " ".join(paragraph.astext().split()).rstrip(":")
+            return " ".join(titled(env, paragraph).astext().split()).rstrip(":")
     return ""
+
+
+def titled(env: BuildEnvironment, paragraph: nodes.paragraph) -> nodes.paragraph:
+    """A paragraph whose links to pages have their titles, as readers see them."""
+    shown = paragraph.deepcopy()
+    for link in list(shown.findall(addnodes.pending_xref)):
+        if link["reftype"] == "doc" and not link["refexplicit"]:
+            name = docname_join(link["refdoc"], link["reftarget"])
+            link.replace_self(nodes.Text(env.titles[name].astext()))
+    return shown
 
 
 def visible(source: str) -> str:
