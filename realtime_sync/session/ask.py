@@ -14,7 +14,7 @@ from ..deadline import Deadline, acquire_timeout
 from ..dispatch.watches import WatchWaiting
 from ..errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
 from ..types import UNSET, OnTimeout, Timeout, Unset
-from .audio import Audio, heard_format
+from .audio import Audio, heard_audio_format
 from .reply import Reply, raise_for_reply_status
 from .resources import Conversation, Responses
 from .response_handle import ResponseHandle
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     ]
 
 
-class ToolRounds(Protocol):
+class AskToolRounds(Protocol):
     """What a question asks of the tools of its session."""
 
     def limited(self, rounds: int) -> AbstractContextManager[None]:
@@ -65,7 +65,7 @@ class Asker:
         on_reader: Callable[[], bool],
         call: Callable[[], AbstractContextManager[None]],
         config: Callable[[], object],
-        tools: Callable[[], Optional[ToolRounds]],
+        tools: Callable[[], Optional[AskToolRounds]],
     ) -> None:
         self._conversation = conversation
         self._responses = responses
@@ -97,7 +97,7 @@ class Asker:
         response["on_timeout"] = on_timeout
         deadline = self._waiting.deadline(timeout)
         self._refuse_where_it_cannot_wait()
-        items = question_items(question, heard_format(self._config()))
+        items = question_items(question, heard_audio_format(self._config()))
         if conversation == "none":
             with self._call():
                 return self._out_of_band(items, deadline, check, response)

@@ -99,7 +99,7 @@ class Audio:
         )
 
 
-def format_name(value: object) -> str:
+def audio_format_name(value: object) -> str:
     """
     The name of a wire format in either dialect; ``pcm16`` when it is odd.
 
@@ -113,7 +113,7 @@ def format_name(value: object) -> str:
     return _NAMES.get(kind, odd) if isinstance(kind, str) else odd
 
 
-def spoken_format(session: object, response: object = None) -> tuple[str, int]:
+def spoken_audio_format(session: object, response: object = None) -> tuple[str, int]:
     """
     The format of what a model says, and its samples per second.
 
@@ -124,25 +124,25 @@ def spoken_format(session: object, response: object = None) -> tuple[str, int]:
         response: a response that may speak in another.
     """
     return _read_audio_format(
-        _told_audio(response, "output") or _told_audio(session, "output")
+        _audio_of_resource(response, "output") or _audio_of_resource(session, "output")
     )
 
 
-def heard_format(session: object) -> tuple[str, int]:
+def heard_audio_format(session: object) -> tuple[str, int]:
     """
-    The format of what a model hears; see `spoken_format`.
+    The format of what a model hears; see `spoken_audio_format`.
     """
-    return _read_audio_format(_told_audio(session, "input"))
+    return _read_audio_format(_audio_of_resource(session, "input"))
 
 
-def _told_audio(resource: object, side: str) -> object:
+def _audio_of_resource(resource: object, side: str) -> object:
     audio = getattr(resource, "audio", None) or None
     said = getattr(getattr(audio, side, None) or None, "format", None)
     return said if getattr(said, "type", None) else None
 
 
 def _read_audio_format(said: object) -> tuple[str, int]:
-    name = format_name(said)
+    name = audio_format_name(said)
     usual = RATES[_KINDS[name]]
     if _KINDS[name] != PCM:
         return name, usual

@@ -25,7 +25,7 @@ from .options import SessionOptions
 from .parts import Parts
 from .stats import SessionStats
 from .threads import Threads
-from .tool_host import ToolHost
+from .tool_host import SessionToolHost
 
 if TYPE_CHECKING:
     from ..protocol.events import ClientEvent
@@ -505,9 +505,9 @@ class BaseSession(Generic[SnapshotT]):
             contextvars.copy_context() if isinstance(given, Unset) else given
         )
 
-    def _tool_host(self) -> ToolHost:
+    def _tool_host(self) -> SessionToolHost:
         parts = self._parts
-        return ToolHost(
+        return SessionToolHost(
             parts.sender,
             parts.dispatcher,
             parts.waiting,

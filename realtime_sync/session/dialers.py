@@ -16,7 +16,7 @@ _IDLE = 5.0
 _START_AGAIN = 0.05
 
 
-class Task:
+class DialerTask:
     """
     Something to do once, by whoever claims it first.
     """
@@ -64,7 +64,7 @@ class Dialers:
         # taken.
         self._lock = Lock()
         self._changed = Condition(self._lock)
-        self._tasks: deque[Task] = deque()
+        self._tasks: deque[DialerTask] = deque()
         self._threads: set[Thread] = set()
         self._idle = self._numbers = 0
         self._stopping = False
@@ -81,14 +81,14 @@ class Dialers:
         """Tasks that no thread has taken yet."""
         return len(self._tasks)
 
-    def submit(self, run: Callable[[], None]) -> Task:
+    def submit(self, run: Callable[[], None]) -> DialerTask:
         """
         Have something done as soon as a thread is free, or is to be had at all.
 
         Returns:
             The task; who claims it keeps the threads from doing it.
         """
-        task = Task(run)
+        task = DialerTask(run)
         with self._lock:
             self._tasks.append(task)
             if len(self._tasks) <= self._idle:
@@ -146,7 +146,7 @@ class Dialers:
             except BaseException:  # Should never run: the next task must be done.
                 logger.exception("! what was to be dialled failed")
 
-    def _next(self) -> Task | None:
+    def _next(self) -> DialerTask | None:
         with self._lock:
             self._idle += 1
             self._changed.wait_for(

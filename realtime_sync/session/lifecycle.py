@@ -46,8 +46,8 @@ from ..transport.credentials import vendor_of_credentials
 from ..transport.logs import area_logger
 from . import process_hooks
 from .close_report import CloseReport
-from .dialers import Task
-from .opening import GREETINGS, OpeningGreeting, dial
+from .dialers import DialerTask
+from .opening import GREETINGS, OpeningGreeting, open_transport
 from .options import SessionOptions
 from .own_threads import OwnThreads, SessionThreads
 from .parts import Parts
@@ -69,7 +69,7 @@ class State(Enum):
     FORKED = auto()
 
 
-class Step(Enum):
+class LifecycleStep(Enum):
     """What moves a session from one state to another."""
 
     OPEN = auto()
@@ -81,33 +81,33 @@ class Step(Enum):
     FORK = auto()
 
 
-LIFE: Final[Mapping[State, Mapping[Step, State]]] = {
+LIFE: Final[Mapping[State, Mapping[LifecycleStep, State]]] = {
     State.NEW: {
-        Step.OPEN: State.OPENING,
-        Step.CLOSE: State.NEW,
-        Step.FORK: State.FORKED,
+        LifecycleStep.OPEN: State.OPENING,
+        LifecycleStep.CLOSE: State.NEW,
+        LifecycleStep.FORK: State.FORKED,
     },
     State.OPENING: {
-        Step.FAIL: State.NEW,
-        Step.CONNECT: State.OPEN,
-        Step.CLOSE: State.CLOSING,
-        Step.FORK: State.FORKED,
+        LifecycleStep.FAIL: State.NEW,
+        LifecycleStep.CONNECT: State.OPEN,
+        LifecycleStep.CLOSE: State.CLOSING,
+        LifecycleStep.FORK: State.FORKED,
     },
     State.OPEN: {
-        Step.REPLACE: State.OPEN,
-        Step.CLOSE: State.CLOSING,
-        Step.END: State.CLOSED,
-        Step.FORK: State.FORKED,
+        LifecycleStep.REPLACE: State.OPEN,
+        LifecycleStep.CLOSE: State.CLOSING,
+        LifecycleStep.END: State.CLOSED,
+        LifecycleStep.FORK: State.FORKED,
     },
     State.CLOSING: {
-        Step.FAIL: State.NEW,
-        Step.CONNECT: State.CLOSING,
-        Step.REPLACE: State.CLOSING,
-        Step.CLOSE: State.CLOSING,
-        Step.END: State.CLOSED,
-        Step.FORK: State.FORKED,
+        LifecycleStep.FAIL: State.NEW,
+        LifecycleStep.CONNECT: State.CLOSING,
+        LifecycleStep.REPLACE: State.CLOSING,
+        LifecycleStep.CLOSE: State.CLOSING,
+        LifecycleStep.END: State.CLOSED,
+        LifecycleStep.FORK: State.FORKED,
     },
-    State.CLOSED: {Step.CLOSE: State.CLOSED, Step.FORK: State.FORKED},
+    State.CLOSED: {LifecycleStep.CLOSE: State.CLOSED, LifecycleStep.FORK: State.FORKED},
     State.FORKED: {},
 }
 """
@@ -152,7 +152,7 @@ class Lifecycle:
         self._close_frame = (1000, "")
         # What replaces a lost connection, while it waits for a dialer; and what the
         # session ends with if it is closed before.
-        self._replacing: Optional[tuple[Task, ConnectionClosed]] = None
+        self._replacing: Optional[tuple[DialerTask, ConnectionClosed]] = None
         # Made by `open`: what it found wanting may be opened once more, on others.
         self._own: Optional[OwnThreads] = None
         self._threads: Optional[SessionThreads] = parts.options.threads
@@ -195,7 +195,7 @@ class Lifecycle:
             return 0.0
         return (monotonic() if self.ended is None else self.ended) - self.opened
 
-    def _step(self, step: Step) -> Optional[State]:
+    def _step(self, step: LifecycleStep) -> Optional[State]:
         """Take a step; returns the state after it, None if there is none."""
         with self._lock:
             after = LIFE[self._state].get(step)
@@ -218,7 +218,7 @@ class Lifecycle:
             LocalProtocolError: it was opened before.
         """
         self.check_process()
-        if self._step(Step.OPEN) is None:
+        if self._step(LifecycleStep.OPEN) is None:
             raise LocalProtocolError("a session can be opened once")
         self._opener = get_ident()
         threads = self._begin_threads()
@@ -227,7 +227,7 @@ class Lifecycle:
             transport = self.dial(self._parts.options, deadline)
         except BaseException:
             self._opener = None
-            self._step(Step.FAIL)
+            self._step(LifecycleStep.FAIL)
             threads.discard(self)
             if self._own is not None:
                 self._own.join(deadline)
@@ -236,7 +236,7 @@ class Lifecycle:
         try:
             connection = self._connect()
             # Before the first message, which may be the end.
-            self._step(Step.CONNECT)
+            self._step(LifecycleStep.CONNECT)
             parts = self._parts
             greeting = OpeningGreeting(
                 parts.watches,
@@ -265,7 +265,7 @@ class Lifecycle:
                     self._connect()
                 started = self._parts.connection
                 assert started is not None
-                self._step(Step.CONNECT)
+                self._step(LifecycleStep.CONNECT)
                 started.start(transport)
             self._opener = None
             # Nobody is to wait for the answer of a server that has refused.
@@ -313,12 +313,12 @@ class Lifecycle:
         return connection
 
     def dial(self, options: SessionOptions, deadline: Deadline) -> Transport:
-        """A transport to the session's endpoint; see `opening.dial`."""
+        """A transport to the session's endpoint; see `opening.open_transport`."""
         parts, threads = self._parts, self._threads
         assert threads is not None
         if options.transport is None:
             threads.loop.start()
-        return dial(
+        return open_transport(
             parts.endpoint,
             parts.model,
             options,
@@ -328,7 +328,7 @@ class Lifecycle:
             loop=threads.loop,
         )
 
-    def submit(self, run: Callable[[], None]) -> Task:
+    def submit(self, run: Callable[[], None]) -> DialerTask:
         """Have something done where waiting is allowed."""
         assert self._threads is not None
         return self._threads.dialers.submit(run)
@@ -370,7 +370,7 @@ class Lifecycle:
         if old is not None:
             # From here on its end is no longer the session's.
             old.take_over(WatchList(), _to_nobody, _end_outside_of_lifecycle)
-        if self._step(Step.REPLACE) is State.CLOSING:
+        if self._step(LifecycleStep.REPLACE) is State.CLOSING:
             # The session was closed just now; `close` may have seen the old one.
             self._begin_close(connection)
         return True
@@ -412,7 +412,9 @@ class Lifecycle:
                 )
             )
 
-    def _where_waiting_is_allowed(self, step: Callable[[], None]) -> Optional[Task]:
+    def _where_waiting_is_allowed(
+        self, step: Callable[[], None]
+    ) -> Optional[DialerTask]:
         """Elsewhere if this is the loop, which waits for nobody; else here."""
         if self._threads is not None and self._threads.loop.on_loop():
             return self.submit(lambda: self._guarded(step))
@@ -511,7 +513,7 @@ class Lifecycle:
             error=failure,
         )
         # Whoever is told of the end finds the session closed, and how it ended.
-        self._step(Step.END)
+        self._step(LifecycleStep.END)
         notice = ConnectionEnded(code=error.code, reason=error.reason, error=failure)
         parts.watches.offer(notice)  # Before nobody can wait for it any more.
         parts.watches.finish(overflow or error)
@@ -550,7 +552,7 @@ class Lifecycle:
         """
         if drain and not self.over.is_set() and not self._parts.on_own_thread():
             self._parts.dispatcher.check_free()
-        after = self._step(Step.CLOSE)
+        after = self._step(LifecycleStep.CLOSE)
         if after is None:
             return self.report
         parts = self._parts
@@ -617,7 +619,7 @@ class Lifecycle:
 
     def leave(self, deadline: Deadline) -> None:
         """Ask for the end without waiting for it: the process is about to go."""
-        self._step(Step.CLOSE)
+        self._step(LifecycleStep.CLOSE)
         self.asked.cancel()
         connection = self._parts.connection
         if connection is not None:
@@ -699,7 +701,7 @@ class Lifecycle:
         a thread of the parent may have held one at the moment of the fork.
         """
         self._lock = RLock()
-        self._step(Step.FORK)
+        self._step(LifecycleStep.FORK)
         self._parts.watches.mark_forked(self._forked_session())
         self._parts.waiting.wait = self._refuse_to_wait
         self._parts.sender.forked = self._forked_session()

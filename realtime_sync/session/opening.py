@@ -64,7 +64,7 @@ GREETINGS: Final[Mapping[str, frozenset[str]]] = {
 _GRACE = 1.0
 
 
-def dial(
+def open_transport(
     endpoint: Endpoint,
     model: Optional[str],
     options: SessionOptions,

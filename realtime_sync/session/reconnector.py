@@ -38,7 +38,7 @@ from ..state.snapshot import Snapshot
 from ..transport.backoff import backoff_delays
 from ..transport.base import Transport
 from ..transport.logs import area_logger
-from .dialers import Task
+from .dialers import DialerTask
 from .options import SessionOptions
 from .reconnect_policy import ReconnectAttempt, ReconnectPolicy
 from .restorer import RestorerRebuild, input_bytes_per_second, restored_session_config
@@ -65,7 +65,7 @@ class ReconnectorHost(Protocol):
     def new_connection(self, snapshot: Snapshot) -> Connection:
         """Make a connection that serves nobody yet."""
 
-    def submit(self, run: Callable[[], None]) -> Task:
+    def submit(self, run: Callable[[], None]) -> DialerTask:
         """Have something done where waiting is allowed."""
 
     def switch_to(self, connection: Connection) -> bool:
@@ -130,7 +130,7 @@ class Reconnector:
         self.left: Optional[Unconfirmed] = None
         self.renew: Optional[Renew] = None
         self._given_up = given_up
-        self._task: Optional[Task] = None
+        self._task: Optional[DialerTask] = None
         self._rotated: Optional[Connection] = None
         self._rotate_at = 0.0
         # What a rotation waits for; touched by any thread, one operation at a time.

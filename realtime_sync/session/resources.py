@@ -23,7 +23,7 @@ from ..state.items import Item
 from ..state.restore import creatable_item
 from ..state.saved_items import is_item_saved_by_mirror
 from ..types import UNSET, OnConflict, OnTimeout, Timeout, Unset
-from .audio import spoken_format
+from .audio import spoken_audio_format
 from .response_handle import ResponseHandle
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _SPLIT -= _SPLIT % 6
 _MOST_METADATA = 16
 
 
-class _Resource:
+class _SessionResource:
     """
     A namespace of commands of one session.
 
@@ -54,7 +54,7 @@ class _Resource:
         self._sender = sender
 
 
-class InputAudioBuffer(_Resource):
+class InputAudioBuffer(_SessionResource):
     """Commands ``input_audio_buffer.*``: the user's audio."""
 
     def append(self, audio: object) -> None:
@@ -80,7 +80,7 @@ class InputAudioBuffer(_Resource):
         return self._sender.send(events.InputAudioBufferClear())
 
 
-class OutputAudioBuffer(_Resource):
+class OutputAudioBuffer(_SessionResource):
     """Commands ``output_audio_buffer.*``: WebRTC and SIP calls only."""
 
     def clear(self) -> CommandHandle:
@@ -88,7 +88,7 @@ class OutputAudioBuffer(_Resource):
         return self._sender.send(events.OutputAudioBufferClear())
 
 
-class ConversationItems(_Resource):
+class ConversationItems(_SessionResource):
     """Commands ``conversation.item.*``."""
 
     def create(
@@ -120,7 +120,7 @@ class ConversationItems(_Resource):
         given: InputItem = item  # type: ignore[assignment]
         # Nearly every mapping is new, and what the mirror gave has an id.
         if not isinstance(item, Mapping) or "id" in item:
-            given = _resource_given_back(item)
+            given = _item_to_create(item)
         frame: dict[str, Any] = {"type": "conversation.item.create", "item": given}
         if previous_item_id is not UNSET:
             if previous_item_id is not None:
@@ -178,7 +178,7 @@ class ConversationItems(_Resource):
         )
 
 
-class Conversation(_Resource):
+class Conversation(_SessionResource):
     """The conversation: its items, and commands on them."""
 
     def __init__(self, sender: Sender, mirror: MirroredInContext) -> None:
@@ -237,7 +237,7 @@ class Conversation(_Resource):
         return self.item.create(item, previous_item_id=previous_item_id)
 
 
-class Responses(_Resource):
+class Responses(_SessionResource):
     """Commands ``response.*``."""
 
     def __init__(
@@ -399,7 +399,7 @@ class Responses(_Resource):
             self._waiting,
             watches=self._watches,
             cancel=self.cancel,
-            audio_format=lambda response: spoken_format(
+            audio_format=lambda response: spoken_audio_format(
                 self._mirror.snapshot.session, response
             ),
             mirrored=lambda response_id: self._mirror.snapshot.response(response_id),
@@ -443,7 +443,7 @@ class Responses(_Resource):
             return self._mirror.snapshot
 
 
-def _resource_given_back(item: Union[InputItem, Item]) -> InputItem:
+def _item_to_create(item: Union[InputItem, Item]) -> InputItem:
     """What creates an item that came from a snapshot; anything else as it is."""
     if isinstance(item, Mapping) and is_item_saved_by_mirror(item):
         item = Item.from_dict(item)

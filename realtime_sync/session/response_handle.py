@@ -145,12 +145,12 @@ class ResponseHandle(CommandHandle):
             item: Any = getattr(event, "item", None)
             if getattr(item, "type", None) != "function_call":
                 continue
-            if _key_of_call(item) not in seen:
-                seen.add(_key_of_call(item))
+            if _function_call_key(item) not in seen:
+                seen.add(_function_call_key(item))
                 yield item
         # Servers without item events give a call piece by piece, or at the end.
         for item in self.reply().tool_calls:
-            if _key_of_call(item) not in seen:
+            if _function_call_key(item) not in seen:
                 yield item
 
     def result(self, timeout: Timeout = UNSET, *, check: bool = True) -> Reply:
@@ -239,9 +239,9 @@ class ResponseHandle(CommandHandle):
             text=words.text,
             commentary=words.commentary,
             audio=self._audio(log),
-            tool_calls=_function_calls_of_response_handle(log, response)
-            or _function_calls_of_response_handle([], self._state),
-            status=_status_of_response_handle(response, self._finished),
+            tool_calls=_response_function_calls(log, response)
+            or _response_function_calls([], self._state),
+            status=_response_status(response, self._finished),
             response=response,
         )
 
@@ -257,7 +257,7 @@ class ResponseHandle(CommandHandle):
         return super().done()
 
     def _words(self, log: list[Any], output: Optional[Iterable[object]]) -> Words:
-        said, phases = _texts_of_response_handle(log), _phases_of_response_handle(log)
+        said, phases = _response_texts(log), _response_phases(log)
         words = words_of_reply(output, said)
         if words == Words():
             words = reply_by_phase((phases.get(each), said[each]) for each in said)
@@ -430,7 +430,7 @@ def _response_types() -> frozenset[str]:
     return frozenset(name for name in names if name.startswith("response."))
 
 
-def _texts_of_response_handle(log: list[Any]) -> dict[Any, str]:
+def _response_texts(log: list[Any]) -> dict[Any, str]:
     """What deltas and the ends of texts said, by item id."""
     parts: dict[Any, dict[Any, str]] = {}
     for event in log:
@@ -448,7 +448,7 @@ def _texts_of_response_handle(log: list[Any]) -> dict[Any, str]:
     return {item_id: "".join(item.values()) for item_id, item in parts.items()}
 
 
-def _phases_of_response_handle(log: list[Any]) -> dict[Any, Any]:
+def _response_phases(log: list[Any]) -> dict[Any, Any]:
     """In which phase items are, by item id."""
     items = [e.item for e in log if e.type.startswith("response.output_item.")]
     return {
@@ -458,26 +458,22 @@ def _phases_of_response_handle(log: list[Any]) -> dict[Any, Any]:
     }
 
 
-def _function_calls_of_response_handle(
-    log: list[Any], response: object
-) -> tuple[Any, ...]:
+def _response_function_calls(log: list[Any], response: object) -> tuple[Any, ...]:
     items = [e.item for e in log if e.type == "response.output_item.done"]
     items += list(getattr(response, "output", None) or ())
     calls: dict[Any, Any] = {}
     for item in items:
         if getattr(item, "type", None) == "function_call":
-            calls[_key_of_call(item)] = item
+            calls[_function_call_key(item)] = item
     return tuple(calls.values())
 
 
-def _key_of_call(item: Any) -> object:
+def _function_call_key(item: Any) -> object:
     """What tells a call from others: its id, or else the item's, or else what it is."""
     return item.call_id or item.id or (item.name, item.arguments)
 
 
-def _status_of_response_handle(
-    response: object, finished: Optional[ServerEvent]
-) -> str:
+def _response_status(response: object, finished: Optional[ServerEvent]) -> str:
     status = getattr(response, "status", None)
     if isinstance(status, str):
         return status

@@ -43,7 +43,7 @@ _PCM16_AT_24_KHZ = 48_000
 _G711 = 8_000
 
 
-class Send(Protocol):
+class SendToRestore(Protocol):
     """Sends a command and returns its handle."""
 
     def __call__(self, command: ClientEvent, /) -> CommandHandle: ...
@@ -64,7 +64,7 @@ class Restorer:
         names: item id -> the id that the server gave it instead.
     """
 
-    def __init__(self, send: Send, deadline: Deadline) -> None:
+    def __init__(self, send: SendToRestore, deadline: Deadline) -> None:
         self._send = send
         self._deadline = deadline
         # Kinds of commands of which one was waited for in vain.

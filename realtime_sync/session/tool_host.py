@@ -11,7 +11,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.watches import WatchWaiting
 
 
-class ToolHost:
+class SessionToolHost:
     """
     What the tools of a session are given; see `realtime_sync.tools.host`.
 

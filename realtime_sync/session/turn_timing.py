@@ -13,7 +13,7 @@ from ..dispatch.notices import TurnFinished
 from ..protocol import events
 from ..protocol.events import ServerEvent
 from ..state.latency import MOMENTS, SpeechEnd, Turn
-from .audio import heard_format
+from .audio import heard_audio_format
 
 _BEGINNINGS = frozenset(
     {
@@ -55,7 +55,7 @@ class TurnClock:
         self._wanted = wanted
         self._clock = clock
         self._speech = SpeechEnd()
-        self._heard_format = heard_format(None)
+        self._heard_format = heard_audio_format(None)
         self._ended: Optional[float] = None
         self._found: Optional[float] = None
         self._asked: Optional[float] = None
@@ -91,7 +91,7 @@ class TurnClock:
     def _configured(
         self, event: Union[events.SessionCreated, events.SessionUpdated]
     ) -> None:
-        self._heard_format = heard_format(event.session)
+        self._heard_format = heard_audio_format(event.session)
 
     def _turn_ended(self, event: TurnEnd) -> None:
         self._found = self._clock()

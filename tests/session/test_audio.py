@@ -11,7 +11,7 @@ import pytest
 
 from realtime_sync import Audio
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.session.audio import format_name
+from realtime_sync.session.audio import audio_format_name
 
 
 def test_it_knows_how_long_it_plays() -> None:
@@ -71,7 +71,7 @@ def test_a_notebook_shows_a_player() -> None:
 )
 def test_wire_formats_have_one_name(value: Any, name: str) -> None:
     """Whichever dialect they are in."""
-    assert name == format_name(value)
+    assert name == audio_format_name(value)
 
 
 def test_a_whole_wav_can_be_read_from_memory() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from realtime_sync import RealtimeClient, Router, connect
 from realtime_sync.errors import ConnectionClosedOK, LocalProtocolError
-from realtime_sync.session.lifecycle import LIFE, State, Step
+from realtime_sync.session.lifecycle import LIFE, LifecycleStep, State
 from realtime_sync.testing import MemoryTransport
 
 
@@ -26,7 +26,9 @@ def test_what_is_over_is_not_opened_again() -> None:
 
 def test_a_fork_is_possible_everywhere_but_in_the_child() -> None:
     """A process may be forked at any moment."""
-    assert {s for s, row in LIFE.items() if Step.FORK not in row} == {State.FORKED}
+    assert {s for s, row in LIFE.items() if LifecycleStep.FORK not in row} == {
+        State.FORKED
+    }
 
 
 def test_the_code_follows_the_table_from_the_first_step_to_the_last() -> None:

@@ -24,7 +24,7 @@ from ...dispatch.watches import Watch, WatchList
 from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ...protocol.live import events
 from ...transport.logs import area_logger
-from .task import Speaker, Task, TaskFunction
+from .task import Task, TaskFunction, TaskSpeaker
 from .text_chunks import text_chunks
 
 logger = area_logger("realtime_sync.session")
@@ -41,7 +41,7 @@ _LATE: Final = "That takes longer than expected. Say so briefly."
 ON_STALE: Final = ("note", "say", "drop")
 
 
-class DelegationHost(Speaker, Protocol):
+class DelegationHost(TaskSpeaker, Protocol):
     """What delegations ask of their session."""
 
     @property
@@ -56,23 +56,19 @@ class DelegationHost(Speaker, Protocol):
         """Deliver a notice of the library."""
 
 
-def _check_positive_of_delegations(
-    instance: object, attribute: Any, value: object
-) -> None:
+def _check_delegation_positive(instance: object, attribute: Any, value: object) -> None:
     if not isinstance(value, (int, float)) or not value > 0:
         raise ConfigurationError(f"{attribute.name} must be positive, not {value!r}")
 
 
-def _check_not_negative_of_delegations(
+def _check_delegation_not_negative(
     instance: object, attribute: Any, value: object
 ) -> None:
     if not isinstance(value, (int, float)) or not value >= 0:
         raise ConfigurationError(f"{attribute.name} must not be below 0: {value!r}")
 
 
-def _check_sayable_of_delegations(
-    instance: object, attribute: Any, value: object
-) -> None:
+def _check_delegation_sayable(instance: object, attribute: Any, value: object) -> None:
     try:
         if value is not None and value != "":
             text_chunks(value)
@@ -100,15 +96,15 @@ class Answering:
     """
 
     function: TaskFunction
-    timeout: float = field(default=60.0, validator=_check_positive_of_delegations)
-    parallel: int = field(default=1, validator=_check_positive_of_delegations)
-    settle: float = field(default=0.0, validator=_check_not_negative_of_delegations)
+    timeout: float = field(default=60.0, validator=_check_delegation_positive)
+    parallel: int = field(default=1, validator=_check_delegation_positive)
+    settle: float = field(default=0.0, validator=_check_delegation_not_negative)
     on_stale: str = "note"
     on_error: Optional[str] = field(
-        default=_FAILED, validator=_check_sayable_of_delegations
+        default=_FAILED, validator=_check_delegation_sayable
     )
     on_timeout: Optional[str] = field(
-        default=_LATE, validator=_check_sayable_of_delegations
+        default=_LATE, validator=_check_delegation_sayable
     )
 
     def __attrs_post_init__(self) -> None:
@@ -430,7 +426,7 @@ def _name_of_delegation_function(function: object) -> str:
     return str(getattr(function, "__qualname__", repr(function)))
 
 
-def decision_handler_of_delegations(
+def decision_handler(
     function: Callable[[Any], Any], question: Optional[str], names: Callable[[], Any]
 ) -> Callable[[Any], None]:
     """
@@ -445,10 +441,10 @@ def decision_handler_of_delegations(
         TypeError: it is no plain function of one argument.
     """
     _check_delegation_function(function, "a decision", "answer")
-    return partial(_call_with_delegated_decision, function, question, names)
+    return partial(_call_with_decision, function, question, names)
 
 
-def _call_with_delegated_decision(
+def _call_with_decision(
     function: Callable[[Any], Any],
     question: Optional[str],
     names: Callable[[], Any],

@@ -37,7 +37,7 @@ from .config import (
     start_config_fields,
     update_config_fields,
 )
-from .delegations import Answering, Delegations, decision_handler_of_delegations
+from .delegations import Answering, Delegations, decision_handler
 from .handles import FixtureHandle, TextHandle
 from .idle_audio import PIECE, IdleAudio
 from .input_audio import InputAudio
@@ -449,7 +449,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         def register(function: Callable[[Any], object]) -> Callable[[Any], object]:
             self.on(
                 "decision.event",
-                decision_handler_of_delegations(function, question, self._questions),
+                decision_handler(function, question, self._questions),
             )
             return function
 

@@ -16,7 +16,7 @@ SETTLE: Final = 0.6
 """Seconds without a word of the user after which a sentence counts as finished."""
 
 
-class Speaker(Protocol):
+class TaskSpeaker(Protocol):
     """What a task says something with: the session."""
 
     @property
@@ -48,7 +48,7 @@ class Task:
 
     def __init__(
         self,
-        session: Speaker,
+        session: TaskSpeaker,
         *,
         id: str,
         revision: int,
