@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 from realtime_sync import errors
 from realtime_sync.cli.main import command_line_parser
 from realtime_sync.protocol.acks import ACKS, AckRule
-from realtime_sync.protocol.dialects.server_quirks import HABITS, SERVERS, Server
+from realtime_sync.protocol.dialects.server_quirks import HABITS, SERVERS, KnownServer
 from realtime_sync.protocol.live.acks import ACKS as LIVE_ACKS
 from realtime_sync.protocol.registry import LIVE_ROWS, ROWS, Row
 from realtime_sync.server import FAULTS
@@ -161,7 +161,7 @@ class ServerTable(SphinxDirective):
         rows = [self.cells(name, server) for name, server in SERVERS.items()]
         return self.parse_text_to_nodes(list_table(head, rows))
 
-    def cells(self, name: str, server: Server) -> tuple[str, ...]:
+    def cells(self, name: str, server: KnownServer) -> tuple[str, ...]:
         """One line of the table."""
         habits = [h for h in HABITS if name in h.servers]
         told = [f"{habit.does} → {habit.ours}" for habit in habits]

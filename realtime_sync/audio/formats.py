@@ -8,7 +8,7 @@ from typing import Any, Union
 from attrs import evolve, frozen
 
 from ..errors import ConfigurationError
-from ..protocol.audio_formats import BYTES_PER_SAMPLE, WORDS, meant_audio_format
+from ..protocol.audio_formats import BYTES_PER_SAMPLE, WORDS, audio_format_of_word
 
 
 @frozen
@@ -94,7 +94,7 @@ def audio_format(value: FormatLike, *, rate: int | None = None) -> AudioFormat:
         if isinstance(value, Mapping):
             rate = rate or value.get("rate")
             value = str(value.get("type"))
-        known = meant_audio_format(value)
+        known = audio_format_of_word(value)
         if known is None:
             raise ConfigurationError(
                 f"audio in {value!r} is neither played nor sent; the formats are "

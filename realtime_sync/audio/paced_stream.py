@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Union
 
 from ..errors import ConfigurationError
-from ..protocol.audio_formats import told_audio_rate
+from ..protocol.audio_formats import stated_audio_rate
 from .files import FilePath, file_blocks
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .generate import silence as silent
@@ -154,7 +154,7 @@ def _told_format_of_stream(side: object) -> AudioFormat | None:
     if found.name != PCM16.name:
         # G.711 has one rate, whatever is left over in an echo.
         return found
-    return audio_format(found, rate=told_audio_rate(rate, found.rate))
+    return audio_format(found, rate=stated_audio_rate(rate, found.rate))
 
 
 def _paced_blocks_then_silence(

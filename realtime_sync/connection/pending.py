@@ -26,12 +26,12 @@ from ..protocol.ack_tables import REALTIME, AckTable
 from ..protocol.acks import (
     UNLIKE,
     Fits,
-    correlation,
-    difference,
+    ack_correlation,
+    ack_difference,
+    ack_renames_item,
     error_points_nowhere,
     error_points_to,
-    is_unlikely,
-    renames,
+    is_unlikely_ack,
 )
 from ..protocol.dialects.server_quirks import OWN_IDS
 from ..protocol.events import ServerEvent
@@ -251,7 +251,7 @@ class PendingCommands:
             if handle is not None:
                 acknowledged = True
                 self._answered = max(self._answered, handle._number)
-                if renames(handle.command, event):
+                if ack_renames_item(handle.command, event):
                     self._learned(OWN_IDS)
                 # Not under the lock: it wakes a thread, which may send the next
                 # command, and a handle of a response may cancel at once.
@@ -299,7 +299,7 @@ class PendingCommands:
         Which command made an item whose id is the server's own: the oldest of
         those that it is most like, if it is none of the server's items.
         """
-        apart = [difference(handle.command, event) for handle in undecided]
+        apart = [ack_difference(handle.command, event) for handle in undecided]
         nearest = min(apart)
         if self._items.made(getattr(event, "item", None), alike=nearest < UNLIKE):
             return None
@@ -319,7 +319,7 @@ class PendingCommands:
             undecided = [
                 h for h in undecided if not _tells_correlation_of_pending(h.command)
             ]
-        likely = [h for h in undecided if not is_unlikely(h.command, event)]
+        likely = [h for h in undecided if not is_unlikely_ack(h.command, event)]
         return next(iter(likely or undecided), None)
 
     def _accept_error(self, event: ServerEvent) -> None:
@@ -465,4 +465,4 @@ def _try_rule_of_pending(
 
 
 def _tells_correlation_of_pending(told: Union[CommandOfHandle, ServerEvent]) -> bool:
-    return correlation(getattr(told, "response", None)) is not None
+    return ack_correlation(getattr(told, "response", None)) is not None

@@ -94,13 +94,13 @@ def _ack_by_created_item(
     return True if isinstance(asked, str) and asked == got else None
 
 
-def renames(command: object, event: object) -> bool:
+def ack_renames_item(command: object, event: object) -> bool:
     """Whether a server has given an item that was asked for an id of its own."""
     asked, got = (field_of(field_of(each, "item"), "id") for each in (command, event))
     return isinstance(asked, str) and isinstance(got, str) and asked != got
 
 
-def difference(command: object, event: object) -> int:
+def ack_difference(command: object, event: object) -> int:
     """
     How far a new item is from what a `conversation.item.create` asked for: below
     `UNLIKE` for the same kind of item with the same parts; 1 for other words.
@@ -142,7 +142,7 @@ def _ack_by_metadata(
     """
     if isinstance(command.event_id, str) and event.event_id == command.event_id:
         return True
-    wanted, got = correlation(command.response), correlation(event.response)
+    wanted, got = ack_correlation(command.response), ack_correlation(event.response)
     if got is not None:
         return wanted == got
     told = field_of(event.response, "metadata")
@@ -151,7 +151,7 @@ def _ack_by_metadata(
     return None
 
 
-def is_unlikely(command: object, event: object) -> bool:
+def is_unlikely_ack(command: object, event: object) -> bool:
     """
     Whether an event that may answer a `response.create` speaks against it: a
     response of the conversation is not what was asked for beside it.
@@ -172,7 +172,7 @@ CORRELATION_KEY = "realtime_sync_id"
 """Key in ``metadata`` by which `response.created` finds its `response.create`."""
 
 
-def correlation(response: object) -> Optional[str]:
+def ack_correlation(response: object) -> Optional[str]:
     """
     The correlation id in a response or a response configuration, or None.
     """

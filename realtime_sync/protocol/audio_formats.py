@@ -70,7 +70,7 @@ def format_object(word: str, words: Mapping[str, tuple[str, int]] = WORDS) -> An
     return {"type": kind, "rate": rate} if kind == PCM else {"type": kind}
 
 
-def meant_audio_format(word: str) -> Optional[tuple[str, int]]:
+def audio_format_of_word(word: str) -> Optional[tuple[str, int]]:
     """
     The media type and the rate that a word stands for, None if it is not known.
 
@@ -84,7 +84,7 @@ def meant_audio_format(word: str) -> Optional[tuple[str, int]]:
     if not rate:
         return None
     said = _RATE.search(options)
-    return kind, told_audio_rate(int(said[1]), rate) if said and kind == PCM else rate
+    return kind, stated_audio_rate(int(said[1]), rate) if said and kind == PCM else rate
 
 
 # Bounded: Python refuses to read numbers of thousands of digits.
@@ -101,18 +101,18 @@ def plain_format(value: object, rate: object = None) -> object:
     """
     told = {"type": value} if isinstance(value, str) else value
     word = told.get("type") if isinstance(told, dict) else None
-    found = meant_audio_format(word) if isinstance(word, str) else None
+    found = audio_format_of_word(word) if isinstance(word, str) else None
     if found is None or not isinstance(told, dict):
         return value
     kind, usual = found
     if rate is None and kind == word:
         return told
-    usual = told_audio_rate(told.get("rate"), usual)
-    said = {"rate": told_audio_rate(rate, usual)} if kind == PCM else {}
+    usual = stated_audio_rate(told.get("rate"), usual)
+    said = {"rate": stated_audio_rate(rate, usual)} if kind == PCM else {}
     return {**told, "type": kind, **said}
 
 
-def told_audio_rate(rate: object, usual: int) -> int:
+def stated_audio_rate(rate: object, usual: int) -> int:
     """Samples per second as a server says them, where it can mean that."""
     if not isinstance(rate, int) or isinstance(rate, bool):
         return usual

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, Optional
 
-from .lazy_audio import decode_strictly, encode_bytes
+from .lazy_audio import decode_audio_strictly, encode_bytes
 
 SHORTEST: Final = 4096
 """Bytes of a frame for which it pays."""
@@ -44,7 +44,7 @@ def frame_without_audio(frame: bytes) -> Optional[tuple[bytes, bytes]]:
     if _KIND not in rest or _BACKSLASH in rest or rest.find(_NAME, begin) >= 0:
         return None
     try:
-        audio = decode_strictly(memoryview(frame)[begin:end])
+        audio = decode_audio_strictly(memoryview(frame)[begin:end])
     except ValueError:
         return None
     odd = len(audio) % 3

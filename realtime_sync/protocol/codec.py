@@ -25,7 +25,7 @@ from .caller_checks import (
 from .dialects import GA, Dialect, client_lift, with_session_type
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
-from .lazy_audio import FRAME, encode_bytes, key
+from .lazy_audio import FRAME, audio_key, encode_bytes
 from .lenient_structure import salvage_leniently
 from .registry import class_of, event_class, find
 from .structure import Hook, Misfit, exact_structure_hook, structure_hook_for
@@ -38,8 +38,8 @@ Loads = Callable[[Any], Any]
 _BODIES = ("session", "item", "response")
 """Members of commands that may be mappings."""
 
-_AUDIO = key("audio")
-_DELTA = key("delta")
+_AUDIO = audio_key("audio")
+_DELTA = audio_key("delta")
 _APPENDS = (
     "input_audio_buffer.append",
     "session.input_audio.append",
@@ -105,7 +105,7 @@ class Codec:
         second in the next. Neither is text; the rest of the frame is.
         """
         try:
-            whole = jsontext.without_halves(data)
+            whole = jsontext.without_lone_surrogates(data)
             if whole is None:
                 return None
             jsontext.check_depth(whole)

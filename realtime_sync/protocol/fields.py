@@ -26,7 +26,7 @@ from attrs import NOTHING, Attribute, AttrsInstance, field
 
 from ..types import UNSET, Unset
 from . import sensitive
-from .type_shapes import Shape, describe, fits, shapes_of
+from .type_shapes import Shape, describe_shape, fits_shape, shapes_of
 
 Validator = Callable[[Any, "Attribute[Any]", Any], Any]
 
@@ -163,10 +163,10 @@ def _check_field_shape(
     if value is UNSET:
         return
     shape = _shapes_of_fields(type(instance))[attribute.name]
-    if not fits(value, shape):
+    if not fits_shape(value, shape):
         raise TypeError(
-            f"{_field_owner(instance)}: {attribute.name} must be {describe(shape)}, "
-            f"not {type(value).__name__}"
+            f"{_field_owner(instance)}: {attribute.name} must be "
+            f"{describe_shape(shape)}, not {type(value).__name__}"
         )
 
 

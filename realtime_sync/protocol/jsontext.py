@@ -64,7 +64,7 @@ def standard_loads(data: Text) -> Any:
     return value
 
 
-def without_halves(data: Text) -> Optional[str]:
+def without_lone_surrogates(data: Text) -> Optional[str]:
     """
     Return JSON text with lone halves of surrogate pairs replaced, None without any.
 
@@ -76,7 +76,7 @@ def without_halves(data: Text) -> Optional[str]:
     return None if whole == text else whole
 
 
-def loads_with_halves(data: Text) -> Any:
+def loads_with_lone_surrogates(data: Text) -> Any:
     """
     Decode JSON in which lone halves of surrogate pairs are replaced by U+FFFD.
 
@@ -86,7 +86,7 @@ def loads_with_halves(data: Text) -> Any:
     try:
         return loads(data)
     except ValueError:
-        whole = without_halves(data)
+        whole = without_lone_surrogates(data)
         if whole is None:
             raise
         return loads(whole)

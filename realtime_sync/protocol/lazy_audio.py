@@ -28,7 +28,7 @@ except ImportError:  # Only the standard library then; the same, slower.
 C = TypeVar("C", bound=type)
 
 
-def key(name: str) -> str:
+def audio_key(name: str) -> str:
     """Return the ``__dict__`` key under which a field's base64 text is kept."""
     return f"_{name}_base64"
 
@@ -44,14 +44,14 @@ class LazyAudio:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.key = key(name)
+        self.key = audio_key(name)
 
     def __get__(self, instance: object, owner: Optional[type] = None) -> Any:
         if instance is None:
             return self
         values = instance.__dict__
         try:
-            values[self.name] = decode(values[self.key])
+            values[self.name] = decode_audio(values[self.key])
         except KeyError:
             raise AttributeError(self.name) from None
         except ValueError:
@@ -84,7 +84,7 @@ class LazyRaw:
         return raw
 
 
-def decode(text: str) -> bytes:
+def decode_audio(text: str) -> bytes:
     """
     Decode base64; missing padding is forgiven.
 
@@ -94,12 +94,12 @@ def decode(text: str) -> bytes:
     try:
         return _decode(text)
     except ValueError:
-        return decode_slowly(text)
+        return decode_audio_leniently(text)
 
 
-def decode_slowly(text: str) -> bytes:
+def decode_audio_leniently(text: str) -> bytes:
     """
-    What `decode` does where it cannot be fast: odd text, no ``[speed]`` extra.
+    What `decode_audio` does where it cannot be fast: odd text, no ``[speed]`` extra.
 
     Raises:
         ValueError: the text is not base64.
@@ -110,12 +110,12 @@ def decode_slowly(text: str) -> bytes:
         return binascii.a2b_base64(text + "==")
 
 
-def encode(audio: bytes) -> str:
+def encode_audio(audio: bytes) -> str:
     """Encode bytes as base64."""
     return encode_bytes(audio).decode("ascii")
 
 
-def decode_strictly(text: Union[str, memoryview]) -> bytes:
+def decode_audio_strictly(text: Union[str, memoryview]) -> bytes:
     """
     Decode base64, of which nothing is forgiven.
 
@@ -133,9 +133,9 @@ def _encode_audio_slowly(audio: bytes) -> bytes:
 
 
 if pybase64 is None:
-    _decode, encode_bytes = decode_slowly, _encode_audio_slowly
+    _decode, encode_bytes = decode_audio_leniently, _encode_audio_slowly
 else:  # Uses vector instructions: a twentieth of the time.
-    _decode, encode_bytes = decode_strictly, pybase64.b64encode
+    _decode, encode_bytes = decode_audio_strictly, pybase64.b64encode
 
 
 def lazy_audio(cls: C) -> C:
@@ -153,9 +153,9 @@ def lazy_audio(cls: C) -> C:
     return cls
 
 
-def encoded(value: object, name: str) -> Optional[str]:
+def encoded_audio(value: object, name: str) -> Optional[str]:
     """Return the base64 text of a field as it came, or None."""
-    text: Optional[str] = value.__dict__.get(key(name))
+    text: Optional[str] = value.__dict__.get(audio_key(name))
     return text
 
 
@@ -167,7 +167,7 @@ def audio_size(value: object, name: str = "delta") -> int:
         value: an event or a content part.
         name: the field: ``delta`` of an audio delta, ``audio`` elsewhere.
     """
-    text = encoded(value, name)
+    text = encoded_audio(value, name)
     if text is not None:
         return len(text) * 3 // 4 - text[-2:].count("=")
     audio = getattr(value, name)

@@ -17,7 +17,7 @@ from attrs import fields_dict
 
 from ..types import UNSET
 from .fields import ALSO, AUDIO
-from .lazy_audio import key
+from .lazy_audio import audio_key
 from .structure import (
     Check,
     Misfit,
@@ -28,7 +28,7 @@ from .structure import (
     structure_chooser,
     text_elsewhere,
 )
-from .type_shapes import Shape, describe
+from .type_shapes import Shape, describe_shape
 
 _KINDS = {
     bool: "true or false",
@@ -64,7 +64,7 @@ def _salvage_object_leniently(
             also = attributes[name].metadata.get(ALSO, ())
             given = text_elsewhere(value, also)
         if AUDIO in attributes[name].metadata and given.__class__ is str:
-            fields[key(name)] = given
+            fields[audio_key(name)] = given
         else:
             fields[name] = _salvage_value_leniently(
                 given, shape, check, path + name, problems
@@ -132,5 +132,5 @@ def _note_lenient_misfit(
     kind = _KINDS.get(value.__class__, "null")
     if isinstance(value, float) and not isfinite(value):
         kind = str(value)
-    problems.append(f"{path}: expected {describe(shape)}, got {kind}")
+    problems.append(f"{path}: expected {describe_shape(shape)}, got {kind}")
     return UNSET

@@ -24,7 +24,7 @@ from cattrs import Converter
 from ..types import UNSET
 from .events._base import ClientEvent, ServerEvent
 from .fields import ALSO, AUDIO, EXTRA
-from .lazy_audio import key
+from .lazy_audio import audio_key
 from .type_shapes import Shape, class_variables, shapes_of
 from .unstructure import to_mapping
 
@@ -182,7 +182,7 @@ def _structure_lines_for_audio(name: str, shape: Shape, check: str) -> list[str]
     return [
         f"    it = get({name!r}, UNSET)",
         "    if it.__class__ is str:",
-        f"        fields[{key(name)!r}] = it",
+        f"        fields[{audio_key(name)!r}] = it",
         "    else:",
         f"        fields[{name!r}] = it if it is UNSET else {check}(it)",
     ]

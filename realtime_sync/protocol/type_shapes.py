@@ -101,7 +101,7 @@ def _union_shape_of_types(shapes: list[Shape]) -> Shape:
     )
 
 
-def fits(value: object, shape: Shape) -> bool:
+def fits_shape(value: object, shape: Shape) -> bool:
     """Say whether a Python value, as a caller gives it, has a shape."""
     if shape.anything:
         return True
@@ -116,21 +116,21 @@ def fits(value: object, shape: Shape) -> bool:
     if isinstance(value, (*shape.scalars, *shape.classes)):
         return True
     if shape.items is not None and isinstance(value, tuple):
-        return all(fits(each, shape.items) for each in value)
+        return all(fits_shape(each, shape.items) for each in value)
     if shape.values is not None and isinstance(value, Mapping):
-        return all(fits(each, shape.values) for each in value.values())
+        return all(fits_shape(each, shape.values) for each in value.values())
     return False
 
 
 _WORDS = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
 
 
-def describe(shape: Shape) -> str:
+def describe_shape(shape: Shape) -> str:
     """Say in words what a shape allows."""
     words = [_WORDS.get(each, each.__name__) for each in shape.scalars]
     words += [each.__name__ for each in shape.classes]
     if shape.items is not None:
-        words.append(f"a tuple of {describe(shape.items)}")
+        words.append(f"a tuple of {describe_shape(shape.items)}")
     if shape.values is not None:
         words.append("a mapping")
     if shape.nullable:

@@ -13,7 +13,7 @@ from attrs import fields, has
 from ..types import UNSET
 from .events._base import UnknownEvent
 from .fields import AUDIO, EXTRA
-from .lazy_audio import encode, key
+from .lazy_audio import audio_key, encode_audio
 from .type_shapes import class_variables
 
 _LOCAL = ("raw", "problems")
@@ -32,7 +32,7 @@ def to_mapping(value: object) -> Any:
     if kind in _PLAIN:
         return value
     if isinstance(value, bytes):
-        return encode(value)
+        return encode_audio(value)
     if isinstance(value, UnknownEvent):
         return dict(value.raw)
     if has(kind):
@@ -42,7 +42,7 @@ def to_mapping(value: object) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_mapping(each) for each in value]
     if isinstance(value, (bytearray, memoryview)):
-        return encode(bytes(value))
+        return encode_audio(bytes(value))
     return value
 
 
@@ -87,5 +87,5 @@ def _unstructure_plan(
     sounds = [each.name for each in names if AUDIO in each.metadata]
     extras = tuple(each.name for each in names if EXTRA in each.metadata)
     plain = (each.name for each in names if each.name not in (*sounds, *extras))
-    spare = tuple((name, key(name)) for name in sounds)
+    spare = tuple((name, audio_key(name)) for name in sounds)
     return class_variables(cls), tuple(plain), spare, extras

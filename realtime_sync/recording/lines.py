@@ -137,11 +137,15 @@ class RecordingLines:
             hide = self._mask or line_may_hold_secret(data)
             return _no_json_for_line(HIDDEN.encode() if hide else data)
         if self._mask:
-            frame = without_secrets(jsontext.loads_with_halves(data), audio=False)
+            frame = without_secrets(
+                jsontext.loads_with_lone_surrogates(data), audio=False
+            )
             return b'"frame":%b}\n' % _dumped_line(masked_line(frame))
         if line_may_hold_secret(data) or not self._audio and b"audio" in data:
             data = _dumped_line(
-                without_secrets(jsontext.loads_with_halves(data), audio=self._audio)
+                without_secrets(
+                    jsontext.loads_with_lone_surrogates(data), audio=self._audio
+                )
             )
         elif b"\n" in data or b"\r" in data:
             data = data.replace(b"\n", b" ").replace(b"\r", b" ")

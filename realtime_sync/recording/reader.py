@@ -213,7 +213,7 @@ class Recorded:
                 continue
             try:
                 jsontext.check_depth(line, jsontext.LINE_DEPTH)
-                value = jsontext.loads_with_halves(line)
+                value = jsontext.loads_with_lone_surrogates(line)
             except ValueError as exc:
                 if self._path and not line.endswith(b"\n"):
                     logger.warning("! %s ends within line %s", self._path, number)
@@ -355,7 +355,7 @@ def _read_event_in_line(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
         if isinstance(inner, str) and inner.lstrip().startswith("{"):
             try:
                 jsontext.check_depth(inner)
-                inner = jsontext.loads_with_halves(inner)
+                inner = jsontext.loads_with_lone_surrogates(inner)
             except ValueError:
                 continue
         if isinstance(inner, Mapping) and isinstance(inner.get("type"), str):

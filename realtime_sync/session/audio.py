@@ -18,7 +18,7 @@ from ..protocol.audio_formats import (
     PCMU,
     RATES,
     format_word,
-    told_audio_rate,
+    stated_audio_rate,
 )
 
 _KINDS = {format_word(kind): kind for kind in RATES}
@@ -146,4 +146,4 @@ def _read_audio_format(said: object) -> tuple[str, int]:
     usual = RATES[_KINDS[name]]
     if _KINDS[name] != PCM:
         return name, usual
-    return name, told_audio_rate(getattr(said, "rate", None), usual)
+    return name, stated_audio_rate(getattr(said, "rate", None), usual)

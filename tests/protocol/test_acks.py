@@ -10,11 +10,11 @@ from realtime_sync.protocol import events
 from realtime_sync.protocol.acks import (
     ACKS,
     CORRELATION_KEY,
-    difference,
+    ack_difference,
+    ack_renames_item,
     error_points_nowhere,
     error_points_to,
-    is_unlikely,
-    renames,
+    is_unlikely_ack,
 )
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.registry import ROWS
@@ -112,7 +112,7 @@ def test_items_are_more_or_less_alike(item: dict[str, Any], apart: int) -> None:
     """The kind of item counts before its role and its parts, and these before words."""
     command = sent("conversation.item.create", item=message("Hi", id="item_1"))
 
-    assert apart == difference(command, told("conversation.item.added", item=item))
+    assert apart == ack_difference(command, told("conversation.item.added", item=item))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_response_of_the_conversation_is_hardly_one_beside_it(
     command = sent("response.create", response=asked)
     event = told("response.created", response={"id": "resp_1", **said})
 
-    assert answer is is_unlikely(command, event)
+    assert answer is is_unlikely_ack(command, event)
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ def test_an_item_that_comes_back_under_another_id_was_renamed(
     command = sent("conversation.item.create", item=message("Hi", **named))
     event = told("conversation.item.added", item=message("Hi", id=got))
 
-    assert new == renames(command, event)
-    assert not renames(sent("input_audio_buffer.clear"), event)
+    assert new == ack_renames_item(command, event)
+    assert not ack_renames_item(sent("input_audio_buffer.clear"), event)
 
 
 @pytest.mark.parametrize("kind", CANCELLED)

@@ -15,8 +15,8 @@ from realtime_sync.protocol.fields import REQUIRED, to_audio
 from realtime_sync.protocol.registry import LIVE_ROWS, ROWS, Row, class_of
 from realtime_sync.protocol.type_shapes import (
     Shape,
-    describe,
-    fits,
+    describe_shape,
+    fits_shape,
     shape_of,
     shapes_of,
 )
@@ -193,11 +193,11 @@ def test_annotations_that_the_vocabulary_does_not_use_are_refused() -> None:
 
 def test_a_shape_says_what_it_allows() -> None:
     """In the words of JSON."""
-    assert "anything" == describe(shape_of(Any))
-    assert "a mapping or None" == describe(shape_of(Optional[dict[str, int]]))
-    assert fits({"a": 1}, shape_of(dict[str, int]))
-    assert not fits({"a": "1"}, shape_of(dict[str, int]))
-    assert not fits(None, shape_of(int))
-    assert fits(True, shape_of(Union[bool, int]))
-    assert not fits(True, shape_of(int))
-    assert fits(object(), shape_of(Any))
+    assert "anything" == describe_shape(shape_of(Any))
+    assert "a mapping or None" == describe_shape(shape_of(Optional[dict[str, int]]))
+    assert fits_shape({"a": 1}, shape_of(dict[str, int]))
+    assert not fits_shape({"a": "1"}, shape_of(dict[str, int]))
+    assert not fits_shape(None, shape_of(int))
+    assert fits_shape(True, shape_of(Union[bool, int]))
+    assert not fits_shape(True, shape_of(int))
+    assert fits_shape(object(), shape_of(Any))

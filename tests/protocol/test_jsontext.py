@@ -111,14 +111,14 @@ def test_halves_of_pairs_are_replaced_where_that_is_wanted(
     data: Any, value: str
 ) -> None:
     """Whole pairs, and what only looks like half of one, stay."""
-    assert [value] == jsontext.loads_with_halves(data)
+    assert [value] == jsontext.loads_with_lone_surrogates(data)
 
 
 @pytest.mark.parametrize("data", ["[", b'["\xff"]', '["\\ud83d"'])
 def test_what_is_no_json_is_refused_all_the_same(data: Any) -> None:
     """With half of a pair in it or without."""
     with pytest.raises(ValueError):
-        jsontext.loads_with_halves(data)
+        jsontext.loads_with_lone_surrogates(data)
 
 
 @pytest.mark.parametrize(

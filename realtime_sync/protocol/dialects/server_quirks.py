@@ -57,7 +57,7 @@ class Habit:
 
 
 @frozen(kw_only=True)
-class Server:
+class KnownServer:
     """
     One server that is known.
 
@@ -566,68 +566,68 @@ MENDS: tuple[tuple[tuple[str, ...], Callable[[Frame], Frame]], ...] = tuple(
 )
 """What puts frames right: the types of the events, and the function."""
 
-SERVERS: dict[str, Server] = {
-    "OpenAI": Server(
+SERVERS: dict[str, KnownServer] = {
+    "OpenAI": KnownServer(
         connect="``connect(model)``",
         lacks="limits before the first item, nulls where the schema has none",
     ),
-    "Azure OpenAI": Server(
+    "Azure OpenAI": KnownServer(
         connect="``Endpoint.azure(...)``",
         lacks='the preview refuses ``modalities=["audio"]`` alone: the error says so',
     ),
-    "Azure Voice Live": Server(
+    "Azure Voice Live": KnownServer(
         connect="``Endpoint.voice_live(...)``",
         lacks="events of its own: heard by name, as ``UnknownEvent``",
     ),
-    "xAI": Server(
+    "xAI": KnownServer(
         connect="``Endpoint.xai(...)``",
         lacks="``conversation.created`` first, pings as events, no indices",
     ),
-    "DashScope, Qwen-Omni": Server(
+    "DashScope, Qwen-Omni": KnownServer(
         connect="``Endpoint.dashscope(...)``",
         lacks="formats and tools spelt otherwise, further fields of the session",
     ),
-    "StepFun": Server(
+    "StepFun": KnownServer(
         connect='``dialect="beta"``',
         lacks="turn detection is off until it is asked for",
     ),
-    "Together": Server(connect='``dialect="beta"``', lacks="events without ids"),
-    "Inworld, Yandex": Server(
+    "Together": KnownServer(connect='``dialect="beta"``', lacks="events without ids"),
+    "Inworld, Yandex": KnownServer(
         connect="``Endpoint.at(...)``",
         lacks="``item.added`` and ``item.created`` for one item",
     ),
-    "LocalAI": Server(
+    "LocalAI": KnownServer(
         connect="``base_url=...``",
         lacks="``session.created`` late: raise ``connect_timeout``; empty event ids",
     ),
-    "vLLM": Server(connect="``base_url=...``", lacks="events without ids"),
-    "vllm-omni": Server(
+    "vLLM": KnownServer(connect="``base_url=...``", lacks="events without ids"),
+    "vllm-omni": KnownServer(
         connect="``base_url=...``",
         lacks="both kinds of item events, events of its own",
     ),
-    "speech-to-speech": Server(
+    "speech-to-speech": KnownServer(
         connect="``base_url=...``",
         lacks="null everywhere, no acknowledgement of ``truncate`` and of an idle "
         "``cancel``",
     ),
-    "speaches": Server(
+    "speaches": KnownServer(
         connect='``dialect="beta"``',
         lacks="responses that begin as ``incomplete``, an error before the success",
     ),
-    "sglang-omni": Server(
+    "sglang-omni": KnownServer(
         connect='``dialect="beta"``',
         lacks="no item and part events, transcripts after the response",
     ),
-    "unmute": Server(
+    "unmute": KnownServer(
         connect='``dialect="beta", wait_created=False``',
         lacks="no ``session.created``, deltas without ids",
     ),
-    "LiteLLM": Server(
+    "LiteLLM": KnownServer(
         connect="``wait_created=False`` if the greeting gets lost, as with any relay",
         lacks="binary frames, a second ``session.created``, an upstream that dies "
         "silently: see ``response_idle_timeout``",
     ),
-    "mock servers": Server(connect="``base_url=...``"),
+    "mock servers": KnownServer(connect="``base_url=...``"),
 }
 """Servers that are known, in the order of the documentation."""
 

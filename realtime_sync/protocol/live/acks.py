@@ -86,7 +86,7 @@ ACKS: Final[Mapping[str, AckRule]] = {
 """Command type -> rule. A command that is not here is never answered."""
 
 
-def answered(
+def command_answered_by(
     waiting: Iterable[ClientEvent], event: ServerEvent
 ) -> Optional[ClientEvent]:
     """
@@ -98,7 +98,7 @@ def answered(
             names, and to no other.
     """
     if event.type == "error":
-        named = refused(event)
+        named = command_refused_by(event)
         return next((each for each in waiting if each.event_id == named), None)
     oldest = None
     for command in waiting:
@@ -113,7 +113,7 @@ def answered(
     return oldest
 
 
-def refused(error: ServerEvent) -> Optional[str]:
+def command_refused_by(error: ServerEvent) -> Optional[str]:
     """Return the id of the command that an error refuses, or None."""
     inner = getattr(error, "error", None)
     named = (getattr(each, "client_event_id", None) for each in (inner, error))
@@ -129,7 +129,7 @@ def is_failed_handoff(error: ServerEvent) -> bool:
     inner = getattr(error, "error", None)
     said = getattr(inner, "message", inner)
     words = said.lower() if isinstance(said, str) else ""
-    return refused(error) is None and "handoff incomplete" in words
+    return command_refused_by(error) is None and "handoff incomplete" in words
 
 
 def _is_live_ack_id(value: object) -> bool:

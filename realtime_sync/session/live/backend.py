@@ -22,7 +22,7 @@ from ...dispatch.watches import Watch, WatchList
 from ...errors import ConnectionClosed
 from ...protocol import jsontext
 from ...protocol.live import events
-from ...protocol.live.acks import is_failed_handoff, refused
+from ...protocol.live.acks import command_refused_by, is_failed_handoff
 from ...protocol.live.limits import QUEUED_BYTES, QUEUED_ITEMS
 from ...transport.logs import area_logger
 
@@ -347,7 +347,7 @@ class BackendOfSession:
         return dropped
 
     def _refused(self, event: events.Error) -> None:
-        named = refused(event)
+        named = command_refused_by(event)
         code = getattr(event.error, "code", None)
         if is_failed_handoff(event):
             with self._lock:

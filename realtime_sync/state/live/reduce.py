@@ -15,7 +15,7 @@ from attrs import evolve
 
 from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy_audio import audio_size
-from ...protocol.live.acks import is_failed_handoff, refused
+from ...protocol.live.acks import command_refused_by, is_failed_handoff
 from ..frozen_records import evolve_record
 from ..snapshot_changes import text_or_none
 from .fragments import Fragment
@@ -264,7 +264,7 @@ def _reduce_refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot
 
     An error that names no command belongs to none; the backend may have failed.
     """
-    named = refused(event)
+    named = command_refused_by(event)
     if is_failed_handoff(event):
         return _live_snapshot_with(
             snapshot,

@@ -14,7 +14,7 @@ from typing import Any, Final, Optional
 
 from attrs import field, frozen
 
-from ...protocol.audio_formats import BYTES_PER_SAMPLE, PCM, RATES, told_audio_rate
+from ...protocol.audio_formats import BYTES_PER_SAMPLE, PCM, RATES, stated_audio_rate
 from ...protocol.live.limits import (
     BYTES_PER_TOKEN,
     HISTORY_MESSAGES,
@@ -108,7 +108,7 @@ class LiveSnapshot:
         shape = getattr(getattr(self.session, "audio", None), "format", None)
         kind = getattr(shape, "type", None)
         kind = kind if isinstance(kind, str) and kind in RATES else PCM
-        rate = told_audio_rate(getattr(shape, "rate", None), RATES[kind])
+        rate = stated_audio_rate(getattr(shape, "rate", None), RATES[kind])
         return size * 1000 / (rate * BYTES_PER_SAMPLE[kind])
 
     @property

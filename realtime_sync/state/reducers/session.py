@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import evolve
 
-from ...protocol.audio_formats import told_audio_rate
+from ...protocol.audio_formats import stated_audio_rate
 from ..items import PCM_RATE
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
@@ -122,7 +122,7 @@ def session_audio_rate(resource: object, *, default: int, half: str = "output") 
     if kind in _G711:
         return 8_000
     # Anything else is a vendor's word for 16 bit PCM.
-    rate = told_audio_rate(getattr(spoken, "rate", None), PCM_RATE // 2)
+    rate = stated_audio_rate(getattr(spoken, "rate", None), PCM_RATE // 2)
     return rate * 2
 
 

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol.codec import Codec
-from realtime_sync.protocol.live.acks import ACKS, answered, is_failed_handoff, refused
+from realtime_sync.protocol.live.acks import (
+    ACKS,
+    command_answered_by,
+    command_refused_by,
+    is_failed_handoff,
+)
 from realtime_sync.protocol.registry import LIVE_ROWS, event_class
 
 CODEC = Codec(session_type="live")
@@ -59,8 +64,12 @@ def test_an_answer_that_names_its_command_is_exact(kind: str, answer: str) -> No
     """Even if an older command of the same type waits."""
     first, second = command(kind, "a"), command(kind, "b")
 
-    assert second is answered([first, second], said(answer, client_event_id="b"))
-    assert None is answered([first, second], said(answer, client_event_id="c"))
+    assert second is command_answered_by(
+        [first, second], said(answer, client_event_id="b")
+    )
+    assert None is command_answered_by(
+        [first, second], said(answer, client_event_id="c")
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,8 +83,8 @@ def test_an_answer_that_names_none_is_for_the_oldest_of_its_type(named: Any) -> 
 
     event = said("session.input_audio.muted", **named)
 
-    assert first is answered([other, first, second], event)
-    assert None is answered([other], event)
+    assert first is command_answered_by([other, first, second], event)
+    assert None is command_answered_by([other], event)
 
 
 @pytest.mark.parametrize("name", ["transport.dtmf.sent", "transport.dtmf.send"])
@@ -84,9 +93,11 @@ def test_a_key_is_confirmed_by_either_name_and_never_by_another_key(name: str) -
     one = command("transport.dtmf.send", "a", event="1")
     two = command("transport.dtmf.send", "b", event="2")
 
-    assert two is answered([one, two], said(name, event="2"))
-    assert one is answered([one, two], said(name))
-    assert one is answered([one, two], said(name, event="2", client_event_id="a"))
+    assert two is command_answered_by([one, two], said(name, event="2"))
+    assert one is command_answered_by([one, two], said(name))
+    assert one is command_answered_by(
+        [one, two], said(name, event="2", client_event_id="a")
+    )
 
 
 def test_a_deleted_item_answers_the_command_that_deletes_it() -> None:
@@ -94,7 +105,9 @@ def test_a_deleted_item_answers_the_command_that_deletes_it() -> None:
     one = command("decision.item.delete", "a", item_id="item_1")
     two = command("decision.item.delete", "b", item_id="item_2")
 
-    assert two is answered([one, two], said("decision.item.deleted", item_id="item_2"))
+    assert two is command_answered_by(
+        [one, two], said("decision.item.deleted", item_id="item_2")
+    )
 
 
 def test_only_a_decision_that_nobody_else_asked_for_answers_the_command() -> None:
@@ -102,8 +115,12 @@ def test_only_a_decision_that_nobody_else_asked_for_answers_the_command() -> Non
     asked = command("decision.create", "a")
 
     for other in ("delegation_id", "trigger_id", "source_event_id"):
-        assert None is answered([asked], said("decision.event", **{other: "x"}))
-    assert asked is answered([asked], said("decision.event", delegation_id=None))
+        assert None is command_answered_by(
+            [asked], said("decision.event", **{other: "x"})
+        )
+    assert asked is command_answered_by(
+        [asked], said("decision.event", delegation_id=None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,8 +140,8 @@ def test_an_error_belongs_to_the_command_that_it_names(frame: Any, named: Any) -
 
     error = said("error", **frame)
 
-    assert named == refused(error)
-    assert (second if named else None) is answered([first, second], error)
+    assert named == command_refused_by(error)
+    assert (second if named else None) is command_answered_by([first, second], error)
 
 
 @pytest.mark.parametrize(
