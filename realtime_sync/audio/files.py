@@ -41,7 +41,7 @@ _CHUNKS = 1000
 
 
 @frozen
-class Recorded:
+class FileFormat:
     """
     What a file does not say about itself.
 
@@ -114,7 +114,7 @@ def read_file(
         ConfigurationError: it is not an audio file, it has no such channel, one
             channel and all of them are wanted, or a package is missing.
     """
-    recorded = Recorded(raw, rate, channels, channel)
+    recorded = FileFormat(raw, rate, channels, channel)
     if split:
         if channel is not None:
             raise ConfigurationError("split=True returns every channel: say no channel")
@@ -144,7 +144,9 @@ def file_blocks(
         ConfigurationError: it is not an audio file, it has no such channel, or a
             package is missing.
     """
-    return _file_blocks(path, format, block_ms, Recorded(raw, rate, channels, channel))
+    return _file_blocks(
+        path, format, block_ms, FileFormat(raw, rate, channels, channel)
+    )
 
 
 def file_seconds(
@@ -161,7 +163,7 @@ def file_seconds(
         OSError: there is no such file, or it may not be read.
         ConfigurationError: it is not an audio file, or a package is missing.
     """
-    with _opened_file(path, Recorded(raw, rate, channels)) as file:
+    with _opened_file(path, FileFormat(raw, rate, channels)) as file:
         return float(file.frames / file.samplerate)
 
 
@@ -195,7 +197,7 @@ def write_wav(
 
 
 def _file_blocks(
-    path: FilePath, format: FormatLike, block_ms: float, recorded: Recorded
+    path: FilePath, format: FormatLike, block_ms: float, recorded: FileFormat
 ) -> Iterator[bytes]:
     target = audio_format(format)
     size = target.size(block_ms)
@@ -212,7 +214,7 @@ def _file_blocks(
 
 
 def _converted_file(
-    path: FilePath, target: AudioFormat, recorded: Recorded
+    path: FilePath, target: AudioFormat, recorded: FileFormat
 ) -> Iterator[bytes]:
     """The file's audio in pieces of whatever length, in the target format."""
     with _opened_file(path, recorded) as file:
@@ -239,7 +241,7 @@ def _converted_file(
 
 
 def _sides_of_file(
-    path: FilePath, target: AudioFormat, recorded: Recorded
+    path: FilePath, target: AudioFormat, recorded: FileFormat
 ) -> tuple[bytes, ...]:
     """Every channel of a file by itself."""
     with _opened_file(path, recorded) as file:
@@ -303,7 +305,7 @@ _CONTAINERS = (
 
 
 @contextmanager
-def _opened_file(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
+def _opened_file(path: FilePath, recorded: FileFormat) -> Iterator[SoundFile]:
     soundfile = require_extra("soundfile", why="read audio files")
     with ExitStack() as stack:
         binary = stack.enter_context(_seekable_file(path))

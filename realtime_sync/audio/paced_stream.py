@@ -134,17 +134,17 @@ def session_format(
     """
     audio = getattr(session.config, "audio", None)
     side = audio if is_live_for_stream(session) else getattr(audio, direction, None)
-    return _told_format_of_stream(side) or PCM16
+    return _stream_format_of_side(side) or PCM16
 
 
 def response_format(response: object) -> AudioFormat | None:
     """The audio format in which a response says that it speaks, if it does."""
-    return _told_format_of_stream(
+    return _stream_format_of_side(
         getattr(getattr(response, "audio", None), "output", None)
     )
 
 
-def _told_format_of_stream(side: object) -> AudioFormat | None:
+def _stream_format_of_side(side: object) -> AudioFormat | None:
     wire = getattr(side, "format", None)
     told = wire.get if isinstance(wire, Mapping) else partial(getattr, wire)
     name, rate = told("type", None), told("rate", None)

@@ -112,7 +112,7 @@ class RecordingLines:
         return start + _noted_in_line(number, described)
 
     def _own(self, start: bytes, number: int, note: Mapping[str, Any]) -> bytes:
-        return start + _noted_in_line(number, without_secrets(note))
+        return start + _noted_in_line(number, line_without_secrets(note))
 
     def _switched(self, start: bytes, number: int) -> bytes:
         return start + _noted_in_line(number, {"type": "recording.switched"})
@@ -137,13 +137,13 @@ class RecordingLines:
             hide = self._mask or line_may_hold_secret(data)
             return _no_json_for_line(HIDDEN.encode() if hide else data)
         if self._mask:
-            frame = without_secrets(
+            frame = line_without_secrets(
                 jsontext.loads_with_lone_surrogates(data), audio=False
             )
             return b'"frame":%b}\n' % _dumped_line(masked_line(frame))
         if line_may_hold_secret(data) or not self._audio and b"audio" in data:
             data = _dumped_line(
-                without_secrets(
+                line_without_secrets(
                     jsontext.loads_with_lone_surrogates(data), audio=self._audio
                 )
             )
@@ -164,7 +164,7 @@ def line_may_hold_secret(data: bytes) -> bool:
     )
 
 
-def without_secrets(frame: object, *, audio: bool = True) -> Any:
+def line_without_secrets(frame: object, *, audio: bool = True) -> Any:
     """
     A copy of a frame without secrets, and without audio if it is unwanted.
 

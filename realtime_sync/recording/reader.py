@@ -283,12 +283,12 @@ def _read_own_line(line: Mapping[str, Any]) -> RecordedLine:
         frame=frame,
         received=received,
         connection=int(line.get("conn", 1)),
-        asked=_asked(line["asked"]) if "asked" in line else (),
+        asked=_read_asked_items(line["asked"]) if "asked" in line else (),
         noted=int(line["noted"]) if "noted" in line else None,
     )
 
 
-def _asked(items: object) -> tuple[Mapping[str, Any], ...]:
+def _read_asked_items(items: object) -> tuple[Mapping[str, Any], ...]:
     if not isinstance(items, (list, tuple)) or not all(
         isinstance(each, Mapping) for each in items
     ):

@@ -23,7 +23,7 @@ from .bodies import (
     Configuration,
     configured_body,
 )
-from .http import Answer, Rest
+from .http import HttpAnswer, Rest
 
 _SDP = "application/sdp"
 _JSON = "application/json"
@@ -183,6 +183,6 @@ def _offer_call(
     )
 
 
-def _id_of_answered_call(answer: Answer) -> Optional[str]:
+def _id_of_answered_call(answer: HttpAnswer) -> Optional[str]:
     found = _CALL_ID.search(answer.headers.get("location", ""))
     return found[1] if found else None

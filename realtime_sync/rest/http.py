@@ -70,7 +70,7 @@ _NEVER_CONNECTED = (
 
 
 @frozen(kw_only=True)
-class Answer:
+class HttpAnswer:
     """
     What a server answered, if it was not an error.
 
@@ -168,7 +168,7 @@ class Rest:
         accept: str = "application/json",
         repeatable: bool,
         timeout: Timeout = UNSET,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """
         Send a POST request and wait for its answer; see `request`.
         """
@@ -194,7 +194,7 @@ class Rest:
         accept: str = "application/json",
         repeatable: bool,
         timeout: Timeout = UNSET,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """
         Send a request and wait for its answer.
 
@@ -261,7 +261,7 @@ class Rest:
         repeatable: bool,
         timeout: Timeout,
         take: Optional[Callable[[requests.Response], bytes]] = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         if isinstance(timeout, Unset):
             timeout = self._options.timeout
         deadline = Deadline(check_seconds(timeout))
@@ -270,7 +270,7 @@ class Rest:
             outcome = self._attempt(
                 method, path, headers, request, repeatable, deadline, take
             )
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, HttpAnswer):
                 return outcome
             wait = next(waits) if outcome.wait is None else outcome.wait
             time_left = deadline.remaining()
@@ -297,7 +297,7 @@ class Rest:
         repeatable: bool,
         deadline: Deadline,
         take: Optional[Callable[[requests.Response], bytes]],
-    ) -> Union[Answer, _Failure]:
+    ) -> Union[HttpAnswer, _Failure]:
         options = self._options
         url = self._endpoint.http_url(path, extra_query=options.extra_query)
         proxy = proxy_for(url, options.proxy)
@@ -335,7 +335,7 @@ class Rest:
                 error=RestError(f"{what}: {exc}", status=response.status_code),
                 again=False,
             )
-        answer = Answer(
+        answer = HttpAnswer(
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
             body=body,
@@ -478,7 +478,7 @@ def _beneath_http_error(exc: BaseException) -> Optional[BaseException]:
 
 
 def _refused_http_request(
-    what: str, answer: Answer, who: Credentials, repeatable: bool
+    what: str, answer: HttpAnswer, who: Credentials, repeatable: bool
 ) -> _Failure:
     code, words = http_error_in_body(answer.body)
     request_id = next(

@@ -28,7 +28,7 @@ from .bodies import (
     structured_body,
 )
 from .calls import TranslationCalls
-from .http import Answer, Rest
+from .http import HttpAnswer, Rest
 
 Made = TypeVar("Made")
 S = TypeVar("S", ClientSecretCreated, TranslationClientSecretCreated)
@@ -40,14 +40,14 @@ KINDS_MADE = {
 """Kind of session -> the path that makes one, and its field of the key's end."""
 
 
-class _Resource:
+class _RestResource:
     """A namespace of requests of one client."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
 
-class ClientSecrets(_Resource):
+class ClientSecrets(_RestResource):
     """Short-lived keys, for browsers and for ``connect(api_key=...)``."""
 
     def create(
@@ -138,7 +138,7 @@ class Sessions(Generic[Made]):
         return structured_body(self._made, *_lifted_resource(answer))
 
 
-class TranslationClientSecrets(_Resource):
+class TranslationClientSecrets(_RestResource):
     """Short-lived keys for translation sessions."""
 
     def create(
@@ -183,7 +183,7 @@ class TranslationClientSecrets(_Resource):
         )
 
 
-class Translations(_Resource):
+class Translations(_RestResource):
     """
     The REST side of translation sessions.
 
@@ -209,7 +209,7 @@ def _beta_body_of_resource(
 
 
 def _lifted_resource(
-    answer: Answer, *, inside: bool = False
+    answer: HttpAnswer, *, inside: bool = False
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The answer with its session, or all of it, in the canonical shape; and raw."""
     raw = answer.decoded()

@@ -19,7 +19,7 @@ Sent = Union[str, bytes]
 
 
 @frozen
-class Asked:
+class CarrierMessage:
     """
     What a program asks of a carrier.
 
@@ -55,7 +55,7 @@ class CarrierLine(Protocol):
     def stop(self) -> Sent | None:
         """The caller has hung up; None where the socket is just closed."""
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """What a program asks with a message."""
 
 
@@ -108,7 +108,7 @@ class TwilioCarrierLine:
         """``stop``."""
         return self._said("stop", stop={"accountSid": "AC1", "callSid": "CA1"})
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """``media``, ``mark`` and ``clear``, which name the stream."""
         frame = json.loads(message)
         assert frame["streamSid"] == "MZ1", "a message for no stream"
@@ -117,15 +117,15 @@ class TwilioCarrierLine:
 
 def _asked_of_carrier(
     frame: Mapping[str, Any], play: str, clear: str
-) -> Iterator[Asked]:
+) -> Iterator[CarrierMessage]:
     event = frame["event"]
     if event == play:
         payload = base64.b64decode(frame["media"]["payload"], validate=True)
-        yield Asked("sound", sound=payload)
+        yield CarrierMessage("sound", sound=payload)
     elif event == "mark":
-        yield Asked("mark", mark=frame["mark"]["name"])
+        yield CarrierMessage("mark", mark=frame["mark"]["name"])
     elif event == clear:
-        yield Asked("clear")
+        yield CarrierMessage("clear")
     else:
         raise AssertionError(f"the carrier knows no {event!r}")
 
@@ -174,7 +174,7 @@ class TelnyxCarrierLine:
         """``stop``."""
         return self._said("stop", stop={"user_id": "u1", "call_control_id": "v3:1"})
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """``media``, ``mark`` and ``clear``."""
         yield from _asked_of_carrier(json.loads(message), "media", "clear")
 
@@ -213,12 +213,12 @@ class PlivoCarrierLine:
         """``stop``."""
         return self._said("stop", streamId="s1")
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """``playAudio``, ``checkpoint`` and ``clearAudio``."""
         frame = json.loads(message)
         if frame["event"] == "checkpoint":
             assert frame["streamId"] == "s1"
-            yield Asked("mark", mark=frame["name"])
+            yield CarrierMessage("mark", mark=frame["name"])
             return
         if frame["event"] == "playAudio":
             assert frame["media"]["contentType"] == "audio/x-mulaw"
@@ -274,7 +274,7 @@ class ExotelCarrierLine:
         """``stop``, with a reason."""
         return self._said("stop", stop={"call_sid": "c1", "reason": "callended"})
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """``media``, ``mark`` and ``clear``, which name the stream."""
         frame = json.loads(message)
         assert frame["stream_sid"] == "s1", "a message for no stream"
@@ -314,17 +314,17 @@ class VonageCarrierLine:
     def stop(self) -> None:
         """The socket is closed."""
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """Binary sound, and actions."""
         if isinstance(message, bytes):
-            yield Asked("sound", sound=message)
+            yield CarrierMessage("sound", sound=message)
             return
         frame = json.loads(message)
         if frame["action"] == "notify":
-            yield Asked("mark", mark=json.dumps(frame["payload"]))
+            yield CarrierMessage("mark", mark=json.dumps(frame["payload"]))
         else:
             assert frame["action"] == "clear"
-            yield Asked("clear")
+            yield CarrierMessage("clear")
 
 
 class AzureCarrierLine:
@@ -370,15 +370,15 @@ class AzureCarrierLine:
     def stop(self) -> None:
         """The socket is closed."""
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """``AudioData`` and ``StopAudio``."""
         frame = json.loads(message)
         if frame["kind"] == "AudioData":
             sound = base64.b64decode(frame["audioData"]["data"], validate=True)
-            yield Asked("sound", sound=sound)
+            yield CarrierMessage("sound", sound=sound)
         else:
             assert frame["kind"] == "StopAudio" and frame["stopAudio"] == {}
-            yield Asked("clear")
+            yield CarrierMessage("clear")
 
 
 class AudioHookCarrierLine:
@@ -433,11 +433,11 @@ class AudioHookCarrierLine:
         """``close``, which is to be answered."""
         return self._said("close", {"reason": "end"})
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """Binary sound, and a dialogue in numbers without a gap."""
         if isinstance(message, bytes):
             assert self._opened, "sound before a coding was chosen"
-            yield Asked("sound", sound=message)
+            yield CarrierMessage("sound", sound=message)
             return
         frame = json.loads(message)
         self._answered += 1
@@ -450,11 +450,11 @@ class AudioHookCarrierLine:
             self._opened = True
         elif kind == "event":
             assert told["entities"] == [{"type": "barge_in", "data": {}}]
-            yield Asked("clear")
+            yield CarrierMessage("clear")
         elif kind == "disconnect":
-            yield Asked("hang up")
+            yield CarrierMessage("hang up")
             answer = self._said("close", {"reason": "disconnect"})
-            yield Asked("answer", answer=answer)
+            yield CarrierMessage("answer", answer=answer)
         else:
             assert kind in ("pong", "closed"), f"Genesys knows no {kind}"
 
@@ -489,7 +489,7 @@ class AudioSocketCarrierLine:
         """A hang-up."""
         return self._packet(0x00)
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """Whole packets; the rest is kept."""
         assert isinstance(message, bytes)
         stream = self._held + message
@@ -498,10 +498,10 @@ class AudioSocketCarrierLine:
             payload, kind = stream[3 : 3 + size], stream[0]
             stream = stream[3 + size :]
             if kind == 0x10:
-                yield Asked("sound", sound=payload)
+                yield CarrierMessage("sound", sound=payload)
             else:
                 assert kind == 0x00, f"Asterisk knows no packet {kind}"
-                yield Asked("hang up")
+                yield CarrierMessage("hang up")
         self._held = stream
 
 
@@ -550,10 +550,10 @@ class ChannelWebSocketCarrierLine:
     def stop(self) -> None:
         """The socket is closed."""
 
-    def read(self, message: Sent) -> Iterator[Asked]:
+    def read(self, message: Sent) -> Iterator[CarrierMessage]:
         """Binary sound, and commands."""
         if isinstance(message, bytes):
-            yield Asked("sound", sound=message)
+            yield CarrierMessage("sound", sound=message)
             return
         if self._json:
             frame = json.loads(message)
@@ -561,9 +561,9 @@ class ChannelWebSocketCarrierLine:
         else:
             command, _, rest = message.partition(" ")
         if command == "MARK_MEDIA":
-            yield Asked("mark", mark=rest)
+            yield CarrierMessage("mark", mark=rest)
         elif command == "FLUSH_MEDIA":
-            yield Asked("clear")
+            yield CarrierMessage("clear")
         else:
             assert command == "HANGUP", f"Asterisk knows no {command}"
-            yield Asked("hang up")
+            yield CarrierMessage("hang up")

@@ -123,7 +123,7 @@ def cassette(recording: RecordingSource, *, match: Optional[Match] = None) -> Ca
 
 
 @define
-class _Step:
+class _CassetteStep:
     """
     One thing that happened.
 
@@ -140,7 +140,9 @@ class _Step:
     done: bool = False
 
 
-def _cassette_tracks(recorded: Iterable[Any], dialect: str) -> list[list[_Step]]:
+def _cassette_tracks(
+    recorded: Iterable[Any], dialect: str
+) -> list[list[_CassetteStep]]:
     """What happened, connection by connection."""
     lines: dict[int, list[Any]] = {}
     for line in recorded:
@@ -151,15 +153,15 @@ def _cassette_tracks(recorded: Iterable[Any], dialect: str) -> list[list[_Step]]
         last = index == len(tracks) - 1
         code, reason = _end_of_cassette(each, last)
         if code is not None:
-            track.append(_Step(said=Close(code, reason)))
-    return tracks or [[_Step(said=frames.session_created())]]
+            track.append(_CassetteStep(said=Close(code, reason)))
+    return tracks or [[_CassetteStep(said=frames.session_created())]]
 
 
 def _on_wire_of_cassette(lines: Iterable[Any]) -> bool:
     return any(line.direction in ("in", "out") for line in lines)
 
 
-def _cassette_steps(lines: list[Any], dialect: str) -> Iterator[_Step]:
+def _cassette_steps(lines: list[Any], dialect: str) -> Iterator[_CassetteStep]:
     """The steps of one connection; a recording may begin in the middle."""
     greeted = False
     session: Mapping[str, Any] = frames.SESSION
@@ -173,16 +175,16 @@ def _cassette_steps(lines: list[Any], dialect: str) -> Iterator[_Step]:
             kind = line.frame.get("type") if isinstance(line.frame, Mapping) else None
             if not str(kind).endswith("session.created"):
                 greeting = {"type": "session.created", "session": session}
-                yield _Step(said=dialect_named(dialect).lower_server(greeting))
+                yield _CassetteStep(said=dialect_named(dialect).lower_server(greeting))
         if line.direction == "in":
-            yield _Step(said=line.data if line.frame is None else line.frame)
+            yield _CassetteStep(said=line.data if line.frame is None else line.frame)
         elif line.direction == "out" and isinstance(line.frame, Mapping):
             heard = lift(line.frame)
             if heard.get("type") in _APPENDS:
                 audio += _cassette_audio_bytes(heard)
-                yield _Step(heard=heard, audio=audio)
+                yield _CassetteStep(heard=heard, audio=audio)
             else:
-                yield _Step(heard=heard)
+                yield _CassetteStep(heard=heard)
 
 
 def _end_of_cassette(lines: list[Any], last: bool) -> tuple[Optional[int], str]:
@@ -207,10 +209,12 @@ class _CassettePart:
     """One connection of a cassette, played to one client."""
 
     def __init__(
-        self, owner: Cassette, track: list[_Step], dialects: tuple[str, str]
+        self, owner: Cassette, track: list[_CassetteStep], dialects: tuple[str, str]
     ) -> None:
         self._owner = owner
-        self._steps = [_Step(each.said, each.heard, each.audio) for each in track]
+        self._steps = [
+            _CassetteStep(each.said, each.heard, each.audio) for each in track
+        ]
         self._respell = _cassette_respelling(*dialects)
         self._at = 0
         self._audio = 0
@@ -247,12 +251,12 @@ class _CassettePart:
             if step.heard is not None and step.audio is None and not step.done
         ]
 
-    def _group(self) -> list[_Step]:
+    def _group(self) -> list[_CassetteStep]:
         """The commands that must come before the server goes on."""
         rest = self._steps[self._at :]
         return list(itertools.takewhile(lambda step: step.heard is not None, rest))
 
-    def _find(self, frame: Frame) -> Optional[_Step]:
+    def _find(self, frame: Frame) -> Optional[_CassetteStep]:
         for step in self._group():
             if step.done or step.audio is not None:
                 continue
@@ -262,7 +266,7 @@ class _CassettePart:
                     return step
         return None
 
-    def _let_pass(self, step: _Step) -> None:
+    def _let_pass(self, step: _CassetteStep) -> None:
         """A command has come; audio before it that has not will not come."""
         for each in itertools.takewhile(lambda each: each is not step, self._group()):
             each.done = each.done or each.audio is not None
@@ -275,7 +279,7 @@ class _CassettePart:
             step.done = step.audio is not None
         return bool(waiting) and all(step.done for step in waiting)
 
-    def _has_come(self, step: _Step) -> bool:
+    def _has_come(self, step: _CassetteStep) -> bool:
         return step.done or (step.audio is not None and step.audio <= self._audio)
 
     def _go_on(self) -> Iterator[Said]:

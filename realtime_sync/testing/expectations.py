@@ -18,7 +18,7 @@ Command = Union[ClientEvent, Mapping[str, Any]]
 Answer = Union[Said, Callable[[Any], Any], Iterable[Any]]
 
 
-class Expectation:
+class ScenarioExpectation:
     """
     One command that a scenario expects; made by `Scenario.expect`.
 
@@ -69,7 +69,7 @@ class Expectation:
         """Whether it does not want to come once more."""
         return self.times is not None and self.met >= self.times
 
-    def reply(self, *replies: Answer) -> Expectation:
+    def reply(self, *replies: Answer) -> ScenarioExpectation:
         """
         What the server answers, each time.
 
@@ -92,12 +92,12 @@ class Expectation:
         self._replies += replies
         return self
 
-    def acknowledge(self) -> Expectation:
+    def acknowledge(self) -> ScenarioExpectation:
         """Answer as a server does that agrees; before what `reply` says."""
         self._acknowledge = True
         return self
 
-    def close(self, code: int = 1000, reason: str = "") -> Expectation:
+    def close(self, code: int = 1000, reason: str = "") -> ScenarioExpectation:
         """End the connection; code 1006 does without a close frame."""
         return self.reply(Close(code, reason))
 

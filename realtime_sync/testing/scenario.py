@@ -13,7 +13,7 @@ from ..protocol import jsontext
 from ..protocol.codec import Codec, to_mapping
 from ..protocol.events import ClientEvent
 from . import frames
-from .expectations import Answer, Command, Expectation, flat_expected_replies
+from .expectations import Answer, Command, ScenarioExpectation, flat_expected_replies
 from .scripted_engine import Frame, PlayedEngine, Said, script_complaint
 
 _MOST_SHOWN = 400
@@ -54,7 +54,7 @@ class Scenario:
         self._greeting = greeting
         # Guards everything that changes; replies may look at the scenario.
         self._lock = RLock()
-        self._expectations: list[Expectation] = []
+        self._expectations: list[ScenarioExpectation] = []
         self._sessions = itertools.count(1)
 
     def __enter__(self) -> Scenario:
@@ -75,7 +75,7 @@ class Scenario:
         like: Optional[Mapping[str, Any]] = None,
         times: Optional[int] = 1,
         anywhere: bool = False,
-    ) -> Expectation:
+    ) -> ScenarioExpectation:
         """
         Expect a command.
 
@@ -87,12 +87,12 @@ class Scenario:
             anywhere: whatever the order of the others.
 
         Returns:
-            The expectation, whose `Expectation.reply` says what is answered.
+            The expectation, whose `ScenarioExpectation.reply` says what is answered.
 
         Raises:
             ConfigurationError: the name is misspelt.
         """
-        expectation = Expectation(
+        expectation = ScenarioExpectation(
             command, where=where, like=like, times=times, anywhere=anywhere
         )
         with self._lock:
@@ -156,10 +156,10 @@ class Scenario:
 
     def _find(
         self, command: Command
-    ) -> tuple[Optional[Expectation], dict[Expectation, str]]:
+    ) -> tuple[Optional[ScenarioExpectation], dict[ScenarioExpectation, str]]:
         """The expectation that a command meets, or why each is not met."""
-        reasons: dict[Expectation, str] = {}
-        blocking: Optional[Expectation] = None
+        reasons: dict[ScenarioExpectation, str] = {}
+        blocking: Optional[ScenarioExpectation] = None
         # What is expected once goes before what may come at any time.
         for each in sorted(self._expectations, key=lambda each: each.anywhere):
             reason = each.problem(command)
@@ -174,7 +174,9 @@ class Scenario:
                 blocking = blocking or each
         return None, reasons
 
-    def _missed(self, command: Command, reasons: Mapping[Expectation, str]) -> str:
+    def _missed(
+        self, command: Command, reasons: Mapping[ScenarioExpectation, str]
+    ) -> str:
         text = jsontext.dumps(to_mapping(command)).decode("utf-8")
         if len(text) > _MOST_SHOWN:
             text = f"{text[:_MOST_SHOWN]}... ({len(text)} characters)"
@@ -189,8 +191,8 @@ class Scenario:
 
     def _listing(
         self,
-        chosen: Iterable[Expectation],
-        reasons: Optional[Mapping[Expectation, str]] = None,
+        chosen: Iterable[ScenarioExpectation],
+        reasons: Optional[Mapping[ScenarioExpectation, str]] = None,
     ) -> str:
         lines = []
         for each in chosen:

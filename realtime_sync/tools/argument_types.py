@@ -17,7 +17,7 @@ from cattrs.errors import IterableValidationError, IterableValidationNote
 from .schema import ARRAYS, OBJECTS, is_typed_dict_in_schema
 
 
-class Misfit(ValueError):
+class ArgumentMisfit(ValueError):
     """A value that does not fit its type; the text is meant for the model."""
 
 
@@ -55,7 +55,7 @@ def argument_problems(exc: BaseException) -> str:
 
 
 def _argument_problem(exc: BaseException, kind: Optional[type]) -> str:
-    if isinstance(exc, Misfit):
+    if isinstance(exc, ArgumentMisfit):
         return str(exc)
     return cattrs.v.format_exception(exc, kind)
 
@@ -63,7 +63,7 @@ def _argument_problem(exc: BaseException, kind: Optional[type]) -> str:
 def _argument_of_only(name: str, *allowed: type) -> Callable[[Any, Any], Any]:
     def structure(value: object, kind: Callable[[object], object]) -> Any:
         if type(value) not in allowed:
-            raise Misfit(f"expected {name}, not {_shown_argument_value(value)}")
+            raise ArgumentMisfit(f"expected {name}, not {_shown_argument_value(value)}")
         return kind(value)
 
     return structure
@@ -73,12 +73,12 @@ def _integer_argument(value: object, kind: object) -> int:
     # To JSON 3.0 is an integer too.
     if type(value) is int or (type(value) is float and value.is_integer()):
         return int(value)
-    raise Misfit(f"expected a whole number, not {_shown_argument_value(value)}")
+    raise ArgumentMisfit(f"expected a whole number, not {_shown_argument_value(value)}")
 
 
 def _null_argument(value: object, kind: object) -> None:
     if value is not None:
-        raise Misfit(f"expected null, not {_shown_argument_value(value)}")
+        raise ArgumentMisfit(f"expected null, not {_shown_argument_value(value)}")
 
 
 def _is_enum_argument(kind: object) -> bool:
@@ -89,14 +89,14 @@ def _enum_argument(value: object, kind: type[enum.Enum]) -> enum.Enum:
     for member in kind:
         if _argument_is_alike(member.value, value):
             return member
-    raise Misfit(_expected_argument([member.value for member in kind], value))
+    raise ArgumentMisfit(_expected_argument([member.value for member in kind], value))
 
 
 def _choice_argument(value: object, kind: object) -> Any:
     for each in get_args(kind):
         if _argument_is_alike(each, value):
             return each
-    raise Misfit(_expected_argument(get_args(kind), value))
+    raise ArgumentMisfit(_expected_argument(get_args(kind), value))
 
 
 def _argument_is_alike(wanted: object, value: object) -> bool:
@@ -115,11 +115,13 @@ def _is_argument_in(kinds: Sequence[Any]) -> Callable[[Any], bool]:
 def _array_argument(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     def structure(value: object, kind: type) -> Any:
         if not isinstance(value, list):
-            raise Misfit(f"expected an array, not {_shown_argument_value(value)}")
+            raise ArgumentMisfit(
+                f"expected an array, not {_shown_argument_value(value)}"
+            )
         origin, args = get_origin(kind) or kind, get_args(kind)
         if origin is tuple and args and args[-1] is not Ellipsis:
             if len(value) != len(args):
-                raise Misfit(f"expected {len(args)} elements, not {len(value)}")
+                raise ArgumentMisfit(f"expected {len(args)} elements, not {len(value)}")
             kinds = args
         else:
             kinds = (args[0] if args else Any,) * len(value)
@@ -140,7 +142,9 @@ _BUILDERS: Mapping[Any, Callable[[Iterable[Any]], Any]] = {
 def _object_argument(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     def structure(value: object, kind: type) -> Any:
         if not isinstance(value, dict):
-            raise Misfit(f"expected an object, not {_shown_argument_value(value)}")
+            raise ArgumentMisfit(
+                f"expected an object, not {_shown_argument_value(value)}"
+            )
         args = get_args(kind) or (str, Any)
         entries = ((key, each, args[1]) for key, each in value.items())
         return _each_argument(converter, kind, entries)
@@ -192,7 +196,9 @@ def _record_argument_hook(
 
         def structure(value: object, _: object) -> Any:
             if not isinstance(value, dict):
-                raise Misfit(f"expected an object, not {_shown_argument_value(value)}")
+                raise ArgumentMisfit(
+                    f"expected an object, not {_shown_argument_value(value)}"
+                )
             return fill(value, kind)
 
         return structure
@@ -215,7 +221,7 @@ def _union_argument(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
                 return converter.structure(value, member)
             except Exception as exc:
                 failed.append(argument_problems(exc).replace(" @ $", "", 1))
-        raise Misfit("fits nothing of: " + ", or ".join(failed))
+        raise ArgumentMisfit("fits nothing of: " + ", or ".join(failed))
 
     return structure
 
@@ -237,4 +243,4 @@ def structured_argument(
     try:
         return converter.structure(value, cast(Any, kind))
     except Exception as exc:
-        raise Misfit(argument_problems(exc)) from exc
+        raise ArgumentMisfit(argument_problems(exc)) from exc

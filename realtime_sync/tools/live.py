@@ -13,7 +13,7 @@ from ..transport.logs import area_logger
 from .calls import failure_of_call
 from .offered_tools import OfferedTools, name_of_offered_tool
 from .tool import Tool
-from .tool_round import RunningCall
+from .tool_round import RunningToolCall
 from .tool_threads import start_tool_thread, start_waiting_tool_thread
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LiveToolSet:
         # Guards everything below; tools run outside of it.
         self._lock = Lock()
         self._offered = OfferedTools()
-        self._running: dict[str, RunningCall] = {}
+        self._running: dict[str, RunningToolCall] = {}
         self._rounds: dict[str, set[str]] = {}
         self._declared: tuple[Any, ...] = ()
         backend.on_call = self._called
@@ -144,7 +144,7 @@ class LiveToolSet:
             if foreign and not self._offered.has_had(item.name):
                 return False
             stirred = Flag()
-            call = RunningCall(self._session, tool, item, stirred, say=self._say)
+            call = RunningToolCall(self._session, tool, item, stirred, say=self._say)
             self._running[call.call_id] = call
             rounds = self._rounds.setdefault(delegation_id, set())
             if len(rounds) <= self._max_rounds:  # More of them say nothing more.
@@ -170,7 +170,7 @@ class LiveToolSet:
             self._refuse(call, exc)
         return True
 
-    def _refuse(self, call: RunningCall, error: RuntimeError) -> None:
+    def _refuse(self, call: RunningToolCall, error: RuntimeError) -> None:
         logger.warning("! tool %s has no thread: %s", call.name, error)
         call.settle(failure_of_call(str(error)))
 
@@ -189,7 +189,7 @@ class LiveToolSet:
 
     # -- workers ---------------------------------------------------------------
 
-    def _answer(self, call: RunningCall, stirred: Flag, go_on: bool) -> None:
+    def _answer(self, call: RunningToolCall, stirred: Flag, go_on: bool) -> None:
         while not call.finished:
             stirred.wait(call.look(monotonic()))
         call.abandon()
@@ -204,7 +204,7 @@ class LiveToolSet:
         except (ConnectionClosed, RealtimeError) as exc:
             logger.warning("! the output of tool %s was not sent: %s", call.name, exc)
 
-    def _cut(self, call: RunningCall) -> str:
+    def _cut(self, call: RunningToolCall) -> str:
         data = call.output.encode("utf-8", "replace")
         if len(data) <= self._most_bytes:
             return call.output

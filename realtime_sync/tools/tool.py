@@ -13,7 +13,7 @@ import attrs
 from attrs import frozen
 
 from ..errors import ToolError
-from .argument_types import Misfit, argument_converter, structured_argument
+from .argument_types import ArgumentMisfit, argument_converter, structured_argument
 from .calls import ToolCall
 from .schema import function_schema, schema_parameters, summary_for_schema
 
@@ -126,7 +126,7 @@ class Tool:
             raise BadArguments("the arguments must be a JSON object")
         try:
             record = structured_argument(_converter, given, self._record)
-        except Misfit as exc:
+        except ArgumentMisfit as exc:
             raise BadArguments(str(exc)) from exc
         return {
             each.name: getattr(record, each.name) for each in attrs.fields(self._record)

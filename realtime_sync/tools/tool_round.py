@@ -67,7 +67,7 @@ class Round:
         self._stirred = Flag()
         self._cancelled = Flag()
         self._running = tuple(
-            RunningCall(
+            RunningToolCall(
                 session, tools.get(call.name), call, self._stirred, say=self._say
             )
             for call in calls
@@ -127,7 +127,7 @@ class Round:
         if self._go_on and not (turns and _answers_turns(self._session)):
             self.following = self._session.response.create()
 
-    def _start_call(self, call: RunningCall) -> None:
+    def _start_call(self, call: RunningToolCall) -> None:
         try:
             start_tool_thread(self._session, call.name, call.run)
         except RuntimeError as exc:  # The process cannot have more threads.
@@ -152,7 +152,7 @@ class Round:
             sent.append(output)
         self._through(lambda: self._finish(sent, turns))
 
-    def _wait_for(self, call: RunningCall) -> bool:
+    def _wait_for(self, call: RunningToolCall) -> bool:
         """Wait until a call is over; False when the session is."""
         while True:
             # Before every look: what is set after one of them ends the wait below.
@@ -199,7 +199,7 @@ class Round:
                     raise
 
 
-class RunningCall:
+class RunningToolCall:
     """
     One call, in a thread that it keeps for as long as it takes.
 

@@ -29,7 +29,7 @@ LATE: Final = 3.0
 """Seconds after which the page says that a source has not answered."""
 
 
-class Calls(Protocol):
+class BoardCalls(Protocol):
     """
     Where a board has its calls from; called from many threads.
 
@@ -52,7 +52,7 @@ class _Source:
     One that has not answered is not asked again, so there is one thread for it.
     """
 
-    calls: Calls
+    calls: BoardCalls
     answered: float
     rows: Sequence[CallRow] = ()
     failed: bool = False
@@ -90,7 +90,7 @@ class Board:
     def __init__(
         self,
         host: WebHost,
-        *sources: Calls,
+        *sources: BoardCalls,
         path: str = "/board",
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
@@ -110,7 +110,7 @@ class Board:
         self._refreshed_at = clock()
         self._change = self._ordered = 0
         self._order: list[str] = []
-        self._rows: dict[str, tuple[int, CallRow, Calls]] = {}
+        self._rows: dict[str, tuple[int, CallRow, BoardCalls]] = {}
         host.page(path, "board.html")
         host.route(f"{path}/rows", self._told_rows)
         host.route(f"{path}/transcript", self._told_transcript)
@@ -180,7 +180,7 @@ class Board:
         source = self._source(call_id)
         return source is not None and source.hang_up(call_id) is not False
 
-    def _source(self, call_id: str) -> Union[Calls, None]:
+    def _source(self, call_id: str) -> Union[BoardCalls, None]:
         with self._changed:
             known = self._rows.get(call_id)
         return None if known is None else known[2]
@@ -251,7 +251,7 @@ class Board:
     def _compare(self) -> None:
         """Give each row that is otherwise than it was the number of this change."""
         self._change += 1
-        rows: dict[str, tuple[int, CallRow, Calls]] = {}
+        rows: dict[str, tuple[int, CallRow, BoardCalls]] = {}
         for source in self._sources:
             for row in source.rows:
                 at, known, _ = self._rows.get(row.id, (0, None, None))

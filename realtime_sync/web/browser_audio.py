@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..audio import PCM16, Player
-from .messages import Send
+from .messages import SendToPage
 
 LEAD = 0.2
 """Seconds of sound that the browser holds: what a busy machine may be late by."""
@@ -34,7 +34,7 @@ class BrowserAudio:
         dropped: blocks of the microphone that nobody took in time.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: SendToPage) -> None:
         self._send = send
         self.dropped = 0
         self.player = Player(

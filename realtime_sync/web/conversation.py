@@ -14,8 +14,8 @@ from ..protocol.escape import one_line
 from ..transport.logs import area_logger
 from ..transport.redaction import redact
 from .browser_audio import BrowserAudio
-from .live_view import LiveView
-from .messages import Message, Send
+from .live_view import LivePageView
+from .messages import Message, SendToPage
 from .view import PageView
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     AnySession = Session | live.LiveSession
     AnyAttachment = audio.Attachment | audio.LiveAttachment
-    AnyView = PageView | LiveView
+    AnyView = PageView | LivePageView
     Handlers = Mapping[EventName, Callable[[Any], object]]
 
 _log = area_logger("realtime_sync.web")
@@ -103,7 +103,7 @@ class BrowserConversation:
     def __init__(
         self,
         open_session: OpenSession,
-        send: Send,
+        send: SendToPage,
         *,
         owns: bool,
         push: bool = False,
@@ -235,7 +235,7 @@ class BrowserConversation:
             if session.is_attached:
                 self._problem(_LISTENS)
             with self.audio.player.attach(session) as playing:
-                shown = LiveView(session, playing)
+                shown = LivePageView(session, playing)
                 goes_on: Handlers = {"session.output_transcript.delta": self._solved}
                 self._attend(session, playing, shown, goes_on)
             return
@@ -339,7 +339,7 @@ class BrowserConversation:
         return self._late or session.is_attached
 
     def _say(self, view: AnyView, attachment: AnyAttachment, text: str) -> None:
-        if isinstance(view, LiveView):
+        if isinstance(view, LivePageView):
             try:
                 view.session.ask_backend(text)
             except ConfigurationError:
@@ -396,7 +396,9 @@ class Talking:
         owns: close the session at the end of its conversation.
     """
 
-    def __init__(self, open_session: OpenSession, send: Send, *, owns: bool) -> None:
+    def __init__(
+        self, open_session: OpenSession, send: SendToPage, *, owns: bool
+    ) -> None:
         self._open_session = open_session
         self._send = send
         self._owns = owns

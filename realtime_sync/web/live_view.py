@@ -26,7 +26,7 @@ Spans = tuple[tuple[float, float], ...]
 
 
 @define(eq=False)
-class _Line:
+class _LiveViewLine:
     """
     What somebody says in one go.
 
@@ -64,7 +64,7 @@ class _Line:
                 row.text += text
 
 
-class LiveView:
+class LivePageView:
     """
     Compares a live session with what its page was told of it. For one thread.
 
@@ -84,7 +84,7 @@ class LiveView:
     ) -> None:
         self.session = session
         self._attachment = attachment
-        self._lines: list[_Line] = []
+        self._lines: list[_LiveViewLine] = []
         self._count = 0
         self._taken = 0
         self._unheard: Spans = ()
@@ -145,7 +145,7 @@ class LiveView:
                 line.unheard = unheard
             line.lay_out()
 
-    def _line(self, speaker: str, epoch: int, start_ms: float) -> _Line:
+    def _line(self, speaker: str, epoch: int, start_ms: float) -> _LiveViewLine:
         """The line that a piece belongs to, be it a new one."""
         for line in reversed(self._lines):
             if line.speaker == speaker:
@@ -155,10 +155,10 @@ class LiveView:
                 break
         return self._begin(speaker, epoch, start_ms)
 
-    def _begin(self, speaker: str, epoch: int, start_ms: float) -> _Line:
+    def _begin(self, speaker: str, epoch: int, start_ms: float) -> _LiveViewLine:
         self._count += 1
         place = epoch, start_ms
-        line = _Line(f"{speaker}/{self._count}", speaker, place, start_ms)
+        line = _LiveViewLine(f"{speaker}/{self._count}", speaker, place, start_ms)
         self._lines.append(line)
         # The words of the user come later than those of the model may.
         self._lines.sort(key=lambda each: each.place)

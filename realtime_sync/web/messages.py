@@ -17,7 +17,7 @@ Message = Mapping[str, Any]
 _LENGTH = 4
 
 
-class Send(Protocol):
+class SendToPage(Protocol):
     """Tells a page something. Any thread; never waits."""
 
     def __call__(self, message: Message, sound: bytes = b"") -> None:

@@ -28,7 +28,7 @@ from realtime_sync.errors import (
     ConnectFailed,
     LocalProtocolError,
 )
-from realtime_sync.recording.lines import line_may_hold_secret, without_secrets
+from realtime_sync.recording.lines import line_may_hold_secret, line_without_secrets
 from realtime_sync.recording.recorder import Recording
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport, frames
@@ -199,7 +199,7 @@ def test_a_schema_with_a_property_called_authorization_stays_whole() -> None:
     properties = {"authorization": {"type": "string"}, "api_key": None}
     frame = {"type": "session.update", "session": {"tools": [properties]}}
 
-    assert frame == without_secrets(frame)
+    assert frame == line_without_secrets(frame)
 
 
 def test_frames_without_telltales_are_not_looked_into() -> None:

@@ -16,7 +16,7 @@ from realtime_sync.server import Call, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.testing import MemoryTransport, faults, frames
 from realtime_sync.tools import ToolCall, tool_round
-from realtime_sync.tools.tool_round import RunningCall
+from realtime_sync.tools.tool_round import RunningToolCall
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 
@@ -758,7 +758,7 @@ def test_a_question_that_pumps_learns_that_its_tools_are_done(
         assert handled.wait(10)
         pause.wait(0.05)
 
-    monkeypatch.setattr(RunningCall, "abandon", late)
+    monkeypatch.setattr(RunningToolCall, "abandon", late)
     deadline = Deadline(5)
     with serve(agent=Caller(times=1)) as server:
         with connect(

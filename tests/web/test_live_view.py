@@ -9,7 +9,7 @@ import pytest
 
 from realtime_sync import live
 from realtime_sync.web import live_view, view
-from realtime_sync.web.live_view import LiveView
+from realtime_sync.web.live_view import LivePageView
 from tests.audio.live_frames import quiet, voiced
 from tests.audio.test_live_playback import Ear
 from tests.session.live.live_session import SESSION, delegated, live_session, said
@@ -22,7 +22,7 @@ class Looking:
     """A page that puts together what it is told."""
 
     def __init__(self, session: live.LiveSession, ear: Ear) -> None:
-        self.view = LiveView(session, ear.attached)
+        self.view = LivePageView(session, ear.attached)
         self.ear = ear
         self.state = ""
         self.lines: dict[str, dict[str, Any]] = {}

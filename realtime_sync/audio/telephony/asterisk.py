@@ -105,7 +105,7 @@ def _framed_for_asterisk(kind: int, held: bytes) -> bytes:
     return bytes((kind,)) + len(held).to_bytes(2, "big") + held
 
 
-class ChannelWebSocketWire:
+class AsteriskWebSocketWire:
     """
     The messages of ``chan_websocket``: binary sound, and lines of text or JSON.
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from .asterisk import AudioSocketWire, ChannelWebSocketWire
+from .asterisk import AsteriskWebSocketWire, AudioSocketWire
 from .audiohook import AudioHookWire
 from .azure import AzureWire
 from .codecs import PCMU, Codec, linear
@@ -152,6 +152,6 @@ AUDIOSOCKET = Carrier(
 """Asterisk's AudioSocket over TCP: ``send=connection.sendall``."""
 
 ASTERISK_WEBSOCKET = Carrier(
-    "Asterisk chan_websocket", ChannelWebSocketWire, hangs_up=True
+    "Asterisk chan_websocket", AsteriskWebSocketWire, hangs_up=True
 )
 """Asterisk's ``chan_websocket``: binary sound, commands as text."""

@@ -13,7 +13,7 @@ from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ...transport.logs import area_logger
 from .call import Call
 from .limits import TakenOfLimits
-from .listener import Listener
+from .listener import FleetListener
 from .recordings import recorded_call
 from .records import MOST_BYTES, CallResult
 from .settings import FleetSettings
@@ -48,7 +48,7 @@ class CallRun:
         call: Call,
         settings: FleetSettings,
         threads: Threads,
-        listener: Optional[Listener],
+        listener: Optional[FleetListener],
         *,
         end: Told,
         reached: Told,

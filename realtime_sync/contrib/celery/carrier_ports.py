@@ -2,7 +2,7 @@
 Where the sockets of carriers come in: WebSockets, and plain TCP for AudioSocket.
 
 A port knows how its sockets are read and written, and by which key each says for which
-call it is; whose they are then is the business of the `Listener`.
+call it is; whose they are then is the business of the `FleetListener`.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def folder_settings(folder: Union[str, os.PathLike[str]]) -> dict[str, Any]:
     }
 
 
-class Channel(filesystem.Channel):
+class FolderChannel(filesystem.Channel):
     """Writes beside the place where others read, and then moves it there."""
 
     # Both classes above have it, and disagree about the names of its arguments.
@@ -75,10 +75,10 @@ class Channel(filesystem.Channel):
         )
 
 
-class Transport(filesystem.Transport):
+class FolderTransport(filesystem.Transport):
     """What kombu finds by `SCHEME`."""
 
-    Channel = Channel
+    Channel = FolderChannel
 
 
 def _write_whole_broker_file(path: Path, text: str, *, replace: bool = True) -> None:
@@ -96,4 +96,4 @@ def _write_whole_broker_file(path: Path, text: str, *, replace: bool = True) -> 
         raise ChannelError(f"cannot write {path}: {exc}") from exc
 
 
-TRANSPORT_ALIASES[SCHEME] = f"{__name__}:{Transport.__name__}"
+TRANSPORT_ALIASES[SCHEME] = f"{__name__}:{FolderTransport.__name__}"

@@ -91,7 +91,7 @@ class ListenerStream:
         self.socket.send(message)
 
 
-class Listener:
+class FleetListener:
     """
     Takes the sockets of carriers, in a worker.
 

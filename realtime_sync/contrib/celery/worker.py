@@ -30,7 +30,7 @@ from .claims import claim_persistently, claims_in, new_claim_token
 from .commands import COMMANDS
 from .control import Command, ControlListener, NotHere, WorkerControl
 from .limits import ENDS
-from .listener import Listener
+from .listener import FleetListener
 from .publisher import CallEventPublisher
 from .records import Order, WorkerRow, packed_record
 from .settings import FleetSettings
@@ -85,7 +85,7 @@ class CallWorker:
                 f"the client of a fleet gives a RealtimeClient, not {self._client!r}"
             )
         # What may fail comes first: no thread runs then.
-        self._line = None if settings.line is None else Listener(settings.line)
+        self._line = None if settings.line is None else FleetListener(settings.line)
         self._threads = settings.threads()
         # Guards the calls, and the threads that say goodbye to them.
         self._lock = Lock()

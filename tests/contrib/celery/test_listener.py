@@ -9,7 +9,7 @@ from typing import Optional
 import pytest
 
 from realtime_sync.contrib.celery import Line, NoAnswer
-from realtime_sync.contrib.celery.listener import Listener
+from realtime_sync.contrib.celery.listener import FleetListener
 
 
 class Late(Event):
@@ -28,7 +28,7 @@ class Late(Event):
 @pytest.mark.parametrize("patience", [-1.0, 0.0, 0.01, 0.19])
 def test_patience_is_seconds_and_not_a_number_of_looks(patience: float) -> None:
     """However long each look takes, and no look is longer than what is left."""
-    with closing(Listener(Line(patience=patience))) as listener:
+    with closing(FleetListener(Line(patience=patience))) as listener:
         stream = listener.expect()
         late = stream.there = Late()
 
@@ -44,7 +44,7 @@ def test_patience_is_seconds_and_not_a_number_of_looks(patience: float) -> None:
 
 def test_call_that_is_over_is_waited_for_no_longer() -> None:
     """Whoever hangs up meanwhile does not wait for the carrier."""
-    with closing(Listener(Line(patience=60.0))) as listener:
+    with closing(FleetListener(Line(patience=60.0))) as listener:
         stream, over = listener.expect(), Event()
         stream.there = late = Late()
         over.set()
@@ -57,7 +57,7 @@ def test_call_that_is_over_is_waited_for_no_longer() -> None:
 
 def test_carrier_that_is_there_already_is_not_too_late() -> None:
     """Even where there is no patience at all."""
-    with closing(Listener(Line(patience=0.0))) as listener:
+    with closing(FleetListener(Line(patience=0.0))) as listener:
         stream = listener.expect()
         stream.there.set()
         listener.wait_there(stream, "one", Event())
