@@ -19,7 +19,7 @@ class LiveCloseReport:
         reason: ``"close_requested"``, ``"expired"``, ``"content"``,
             ``"remote_hangup"`` or ``"connection_lost"``; None if the service did
             not say.
-        seconds: how long it lasted, as the service last said. What is billed.
+        seconds: that are billed: how long it lasted, as the service last said.
         earlier_seconds: of the sessions that were lost before it took their place, as
             the service last said of each: what is billed of them is that or more.
         confirmed: the service has confirmed the end, so that `seconds` is final.

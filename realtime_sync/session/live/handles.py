@@ -76,7 +76,10 @@ class FixtureHandle:
 
     def playing(self, timeout: Timeout = UNSET) -> Any:
         """
-        Wait until it has begun.
+        Wait until it has begun. From any thread but the loop.
+
+        Args:
+            timeout: seconds; by default the session's.
 
         Raises:
             CommandRejected: it was refused.
@@ -89,7 +92,11 @@ class FixtureHandle:
         """
         Wait until the server has played it; the caller may hear it a bit longer.
 
-        A recording that is cut off is never said to have been played.
+        From any thread but the loop. The server never says that of a recording which
+        is cut off.
+
+        Args:
+            timeout: seconds; by default the session's.
 
         Raises:
             CommandRejected: it was refused.

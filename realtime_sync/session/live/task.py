@@ -32,10 +32,10 @@ class TaskSpeaker(Protocol):
 
 class Task:
     """
-    Work that the voice has handed to the program.
+    Work that the voice has delegated to the program.
 
-    The service says that there is work, not what: that is in the `transcript`.
-    The notice may come before the user has finished; see `settle`.
+    The service says that there is work, but not which: that is in the `transcript`.
+    The delegation may come before the user has finished; see `settle`.
 
     Attributes:
         id: of the delegation.
@@ -92,7 +92,7 @@ class Task:
 
     @property
     def stale(self) -> bool:
-        """Whether the voice has handed on more since, as after a correction."""
+        """Whether the voice has delegated more since, as after a correction."""
         return self._latest() > self.revision
 
     @property
@@ -102,7 +102,7 @@ class Task:
 
     @property
     def outcome(self) -> Optional[str]:
-        """What became of it, None while it is open."""
+        """The outcome, as in `delegation.finished`; None while it is open."""
         return self._outcome
 
     def settle(self, quiet: float = SETTLE, *, timeout: float = 5.0) -> str:
@@ -127,7 +127,7 @@ class Task:
         return self.text
 
     def note(self, text: str) -> TextHandle:
-        """Let the model know how it goes, without its being said."""
+        """Tell the model how the work goes; it does not have to say it."""
         return self._session.note(text, delegation_id=self._named())
 
     def say(self, text: str) -> TextHandle:

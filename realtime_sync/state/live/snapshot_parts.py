@@ -32,7 +32,7 @@ class DelegatedCall:
 @frozen(kw_only=True)
 class Delegation:
     """
-    Work that the voice has handed on.
+    Work that the voice has delegated.
 
     Attributes:
         id: of the work.
