@@ -187,6 +187,25 @@ def leave_tombstones(order: ItemOrder, *items: str) -> ItemOrder:
     )
 
 
+def rename_in_order(order: ItemOrder, item_id: str, name: str) -> ItemOrder:
+    """Let an item stand where it stands under another id. O(items)."""
+
+    def named(each: str) -> str:
+        return name if each == item_id else each
+
+    parents = {
+        named(each): named(parent) if isinstance(parent, str) else parent
+        for each, parent in order.parents.flat().items()
+    }
+    waiting = order.waiting.items()
+    return order_of_items(
+        map(named, order.ids),
+        parents=parents,
+        dead=order.dead,
+        waiting={missing: tuple(map(named, each)) for missing, each in waiting},
+    )
+
+
 def forget_tombstones(order: ItemOrder, limit: int) -> ItemOrder:
     """Drop the oldest tombstones beyond a limit. O(items), however many those are."""
     surplus = len(order.dead) - limit

@@ -76,6 +76,7 @@ class ResponseState:
         usage: tokens, once it has ended.
         items: ids of the items that it made, in their order.
         output: those items, as they are in this snapshot.
+        begun: its `response.created` has come.
         closed: it has ended.
         concluded: the server said that it has ended, and not how; its status is what
             that means, until the server says more.
@@ -91,6 +92,7 @@ class ResponseState:
     usage: Optional[Usage] = None
     items: tuple[str, ...] = ()
     output: tuple[Item, ...] = ()
+    begun: bool = False
     closed: bool = False
     concluded: bool = False
     audio_rate: int = PCM_RATE

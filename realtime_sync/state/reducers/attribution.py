@@ -14,6 +14,7 @@ from .. import ordering
 from ..frozen_records import evolve_record, evolve_record_field
 from ..item_merge import with_part
 from ..items import UNNAMED, Item
+from ..reused_ids import is_of_another_response, set_item_aside
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     find_item,
@@ -110,6 +111,8 @@ def _attribute_delta(
     snapshot: Snapshot, event: OutputPiece, fresh: Mapping[str, Optional[str]]
 ) -> Union[tuple[Snapshot, Item], Snapshot]:
     item = find_item(snapshot, event.item_id)
+    if item is not None and _names_item_of_another(snapshot, event, item):
+        snapshot, item = set_item_aside(snapshot, event, item), None
     if late := _too_late_to_attribute(snapshot, event, item):
         return note_anomaly(
             snapshot,
@@ -124,6 +127,14 @@ def _attribute_delta(
     if item is None or item.announced or item.response_id != state.id:
         snapshot, item = _make_attributed_item(snapshot, event, item, state, fresh)
     return snapshot, item
+
+
+def _names_item_of_another(snapshot: Snapshot, event: OutputPiece, item: Item) -> bool:
+    """Say whether a response that runs makes an item under the id of another one."""
+    state = snapshot._responses.get(event.response_id or "")
+    if state is None or state.closed:
+        return False
+    return is_of_another_response(item, state.id)
 
 
 def _too_late_to_attribute(

@@ -16,6 +16,7 @@ from ..final_text import is_another_item, item_disagreements
 from ..frozen_records import evolve_record, evolve_record_field
 from ..item_merge import merge_item, with_part_changed
 from ..items import PCM_RATE, Item
+from ..reused_ids import set_item_aside
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     bury_item,
@@ -81,13 +82,16 @@ def _list_conversation_item(
     if not final and item_id in order.dead and item_id in order.parents:
         # Seen, deleted, and now created once more under the same id.
         snapshot = erase_items(snapshot, (item_id,))
+    known = find_item(snapshot, item_id)
+    if known is not None and _is_another_kind_of_item(known, wire):
+        snapshot, known = set_item_aside(snapshot, event, known), None
     snapshot = _place_conversation_item(snapshot, event, item_id, wire, final)
     if item_id in snapshot._order.dead:
         if not final:
             return snapshot
         detail = "the item has been deleted"
         return note_anomaly(snapshot, event, "late_event", detail, item_id=item_id)
-    known = find_item(snapshot, item_id) or Item(id=item_id)
+    known = known or Item(id=item_id)
     if final:
         found = item_disagreements(known, wire)
         snapshot = note_disagreements(snapshot, event, known, found)
@@ -107,6 +111,20 @@ def _list_conversation_item(
             snapshot, evolve_record_field(state, "out_of_band", False)
         )
     return store_item(snapshot, item)
+
+
+def _is_another_kind_of_item(known: Item, wire: WireItem) -> bool:
+    """
+    Say whether the id of an item is given to another that speaks, or answers.
+
+    A message holds against what has no words: that is noted, and not followed.
+    """
+    if not known.closed or known.announced:
+        return False
+    role = getattr(wire, "role", None)
+    if known.type == "message":
+        return bool(role and known.role and role != known.role)
+    return bool(wire.type and known.type and wire.type != known.type)
 
 
 def _place_conversation_item(

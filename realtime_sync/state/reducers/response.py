@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ...protocol.vendor_events import cancelled_response_id
 from .. import ordering
-from ..final_text import item_disagreements
+from ..final_text import is_another_item, item_disagreements
 from ..frozen_records import evolve_record, evolve_record_field, freeze
 from ..item_merge import compact_merged_item, merge_item
 from ..items import Item
+from ..reused_ids import (
+    is_of_another_response,
+    set_item_aside,
+    set_response_aside,
+)
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     erase_items,
@@ -59,18 +64,25 @@ OutputEvent = Union[
 
 
 def response_created(snapshot: Snapshot, event: events.ResponseCreated) -> Snapshot:
-    """`response.created`: a response has begun, unless it has already ended."""
+    """
+    `response.created`: a response has begun, unless it has already ended.
+
+    It may be said late, but not twice: then the id is that of another response.
+    """
     wire = value_or_none(event.response)
     response_id = text_or_none(getattr(wire, "id", None)) or made_up_response_id(
         snapshot
     )
     known = snapshot._responses.get(response_id)
-    if known is not None and known.closed:
+    if known is not None and known.closed and known.begun:
+        snapshot = set_response_aside(snapshot, event, known)
+    elif known is not None and known.closed:
         detail = f"the response is {known.status}"
         return note_anomaly(
             snapshot, event, "late_event", detail, response_id=response_id
         )
     snapshot, state = attribute_response(snapshot, response_id, begins=True)
+    state = evolve_record_field(state, "begun", True)
     return _store_response(snapshot, state, wire)
 
 
@@ -193,7 +205,12 @@ def _store_response_output_item(
     The conversation's own event follows at once where a server has it; so the
     first description alone does not put the item into the order.
     """
-    item = find_item(snapshot, item_id) or Item(id=item_id)
+    item = find_item(snapshot, item_id)
+    if item is not None and is_of_another_response(item, state.id):
+        # Some servers name a response otherwise at its end, and its items as before.
+        if not final or is_another_item(item, wire):
+            snapshot, item = set_item_aside(snapshot, event, item), None
+    item = item or Item(id=item_id)
     # Set first: an item of a response is not complete when it is added.
     item = evolve_record_field(item, "response_id", state.id)
     if final:
