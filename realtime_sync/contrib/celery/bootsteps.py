@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from types import new_class
 from typing import Any, Optional
 
 from celery.bootsteps import StartStopStep
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, WorkerShutdown
 from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 
 from ...errors import ConfigurationError
@@ -96,7 +97,7 @@ class Bootsteps:
             self._starting(worker.hostname)
 
         def close(step: object, worker: Any) -> None:
-            self._closing(worker.exitcode)
+            self._closing()
 
         members = {
             "name": f"{TASK}{self._settings.name}",
@@ -173,8 +174,16 @@ class Bootsteps:
 
     def _starting(self, hostname: str) -> None:
         """Before the first message is read; what this raises ends the worker."""
+        from celery.worker import state  # loads all of a worker
+
+        def must_terminate() -> bool:
+            wanted = state.should_terminate  # an exit code, of which 0 is one
+            return wanted is not None and wanted is not False
+
         check_recording_folder(self._settings.recordings)
-        self._worker = CallWorker(self._settings, self._control, hostname)
+        self._worker = CallWorker(
+            self._settings, self._control, hostname, must_terminate
+        )
 
     # -- a task --------------------------------------------------------------------
 
@@ -204,16 +213,19 @@ class Bootsteps:
         if worker is not None:
             worker.drain(self._settings.drain_timeout if how == "Warm" else 0.0)
 
-    def _closing(self, exit_code: Optional[int]) -> None:
+    def _closing(self) -> None:
         """
         Celery is about to wait for its tasks, for whatever reason.
 
-        It says nothing before when it is ended by remote control, nor at SIGQUIT, where
-        it fails to cancel what threads do (celery #10490).
+        It says nothing before when it is ended by remote control, nor at SIGQUIT: it
+        fails to cancel what threads do (celery #10490), in the handler of the signal,
+        and that exception is what ends it, perhaps in the middle of a warm shutdown.
         """
         worker = self._worker
-        if worker is not None and not worker.draining:
-            worker.drain(0.0 if exit_code else self._settings.drain_timeout)
+        if worker is not None:
+            cause = sys.exc_info()[1]
+            warm = cause is None or isinstance(cause, WorkerShutdown)
+            worker.drain(self._settings.drain_timeout if warm else 0.0)
 
     def _worker_shutdown(self, **extra: Any) -> None:
         worker, self._worker = self._worker, None

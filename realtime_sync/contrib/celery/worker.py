@@ -9,7 +9,7 @@ a closed session: Celery's pool of threads can end nothing by force.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from functools import partial
 from threading import Event, Lock, Thread
@@ -67,15 +67,21 @@ class CallWorker:
         settings: the fleet's.
         control: how its commands come.
         hostname: Celery's name for the worker.
+        must_terminate: whether Celery has been told to end at once.
 
     Attributes:
         name: of this process; another one of the same hostname has another.
     """
 
     def __init__(
-        self, settings: FleetSettings, control: WorkerControl, hostname: str
+        self,
+        settings: FleetSettings,
+        control: WorkerControl,
+        hostname: str,
+        must_terminate: Callable[[], bool],
     ) -> None:
         self._settings = settings
+        self._must_terminate = must_terminate
         self._backend = settings.app.backend
         self.name = f"{hostname}#{os.getpid()}-{uuid4().hex[:8]}"
         self._claims = claims_in(self._backend)
@@ -92,8 +98,11 @@ class CallWorker:
         self._calls: dict[str, Call] = {}
         self._goodbyes: set[Thread] = set()
         self._drain_by: Optional[Deadline] = None
-        # Set by a signal handler, which must wait for nobody: no lock, no thread.
+        # Set by signal handlers, which must wait for nobody: no lock, no thread. Two,
+        # as that of SIGQUIT may run in the middle of that of SIGTERM, which goes on
+        # afterwards and takes nothing back.
         self._ends_in: Optional[float] = None
+        self._ends_at_once = False
         self._over = Event()
         self._enders = HostWorkers("realtime-sync fleet end", limit=ENDERS)
         self._keeper = Thread(
@@ -112,7 +121,7 @@ class CallWorker:
     @property
     def draining(self) -> bool:
         """Whether it takes no calls any more."""
-        return self._ends_in is not None
+        return self._ends_at_once or self._ends_in is not None
 
     def claim(self, call_id: str) -> Optional[str]:
         """Take a call: the token of it, or None if it was taken before."""
@@ -231,9 +240,13 @@ class CallWorker:
         """
         Take no calls any more, and end those that there are in time.
 
-        May be called in a signal handler: the keeper does the rest.
+        Of what is asked for, the first holds, and at once, 0.0, whenever it is asked
+        for. May be called in a signal handler: the keeper does the rest.
         """
-        self._ends_in = timeout
+        if timeout == 0.0:
+            self._ends_at_once = True
+        elif self._ends_in is None:
+            self._ends_in = timeout
 
     def close(self, timeout: float = 10.0) -> None:
         """
@@ -265,7 +278,13 @@ class CallWorker:
 
     def _keep(self) -> None:
         while not self._over.wait(KEEP):
-            if self._ends_in is not None:
+            # Looked at, too: Celery may wait for its tasks in the handler of SIGQUIT,
+            # and may catch what that handler raises.
+            if self._must_terminate():
+                self.drain(0.0)
+            if self._ends_at_once:
+                self._drain(0.0)
+            elif self._ends_in is not None:
                 self._drain(self._ends_in)
             for call in self._all():
                 self._look_after(call)

@@ -7,12 +7,14 @@ What differs from test to test is in the environment.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from typing import Any
 
 from celery import Celery
-
+from celery.bootsteps import StartStopStep
+from celery.signals import worker_shutting_down
 from realtime_sync import RealtimeClient, Threads, call_control
 from realtime_sync.contrib.celery import Call, Fleet, Line, folder_settings, this_call
 
@@ -42,6 +44,32 @@ def account() -> call_control.TwilioAccount:
     )
 
 
+def quit_now() -> None:
+    """As Ctrl-\\ does, and whoever has no patience any more."""
+    os.kill(os.getpid(), signal.SIGQUIT)
+
+
+def quit_in_handler(how: str, **extra: Any) -> None:
+    """In the handler of SIGTERM."""
+    if how == "Warm":
+        quit_now()
+
+
+class QuitInClose(StartStopStep):
+    """When Celery has seen that it is to end, and does not wait for its tasks yet."""
+
+    def close(self, worker: object) -> None:
+        """Catches what a handler of signals raises here."""
+        quit_now()
+
+
+QUITS = os.environ.get("FLEET_QUITS")
+if QUITS == "before":
+    worker_shutting_down.connect(quit_in_handler, weak=False)
+if QUITS == "close":
+    app.steps["worker"].add(QuitInClose)
+
+
 def option(name: str, default: float) -> float:
     """A number from the environment."""
     return float(os.environ.get(f"FLEET_{name.upper()}", default))
@@ -58,6 +86,10 @@ fleet = Fleet(
     line=Line(patience=10.0, account=account),
     threads=lambda: Threads(workers=8, dialers=8),
 )
+
+
+if QUITS == "after":
+    worker_shutting_down.connect(quit_in_handler, weak=False)
 
 
 @fleet.on("response.done")
@@ -99,6 +131,8 @@ def answer(call: Call) -> Any:
 def leave(call: Call) -> None:
     """Say goodbye, and end those that may be ended."""
     print(f"draining {call.id}", flush=True)
+    if QUITS == "drain":
+        quit_now()
     if call.metadata.get("leaves"):
         call.hang_up()
     if call.metadata.get("hangs"):

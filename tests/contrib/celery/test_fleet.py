@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from celery import Celery
-from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.worker import WorkController
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_to
 
+from celery import Celery
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.worker import WorkController
 from realtime_sync import RealtimeClient, read_recording
 from realtime_sync.contrib.celery import (
     CallLost,
@@ -153,6 +153,36 @@ def test_worker_that_ends_lets_its_calls_end(
         assert each.recording is not None and "sip" not in each.recording
         kept = read_recording(Path(each.recording.removeprefix("file://")))
         assert ("ga", "realtime") == (kept.dialect, kept.session_type)
+
+
+@pytest.mark.parametrize(
+    "quits",
+    [
+        "close",
+        pytest.param("before", marks=pytest.mark.deep),
+        pytest.param("after", marks=pytest.mark.deep),
+        pytest.param("drain", marks=pytest.mark.deep),
+    ],
+)
+def test_sigquit_ends_calls_at_once_wherever_a_warm_end_has_got_to(
+    model: Server, tmp_path: Path, start_worker: Start, load: Load, quits: str
+) -> None:
+    """
+    Before the fleet hears of SIGTERM or after, before Celery waits for calls or then.
+
+    The calls would have a quarter of an hour.
+    """
+    broker = Broker(tmp_path, None)
+    fleet = load(broker)
+    worker = start_worker(broker, drain=900.0, quits=quits).ready()
+    call = fleet.start()
+    call.transcript()
+    worker.process.send_signal(signal.SIGTERM)
+    result = call.result(WAIT)
+    worker.wait()
+
+    assert "drained" == result.ended
+    assert [1000] == [session.close_code for session in model.sessions]
 
 
 def test_worker_that_is_killed_loses_its_calls_and_no_others(
