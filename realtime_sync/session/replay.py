@@ -84,9 +84,7 @@ def replay(
     kind: type[Union[Session, LiveSession]] = Session
     if options.session_type == "live":
         from .live.session import LiveSession as kind
-    # A live one must know of a model, which need not be in the recording.
-    endpoint = Endpoint.at("ws://127.0.0.1?model=replay")
-    session = kind(endpoint, options=options, router=router)
+    session = kind(Endpoint.at("ws://127.0.0.1"), options=options, router=router)
     return _Replay(session, recorded).run(_ReplayPace(speed, stop or Event()))
 
 
