@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import repeat
+from itertools import chain, repeat
 from numbers import Real
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Event, RLock
@@ -112,6 +112,21 @@ _get = get_by_looks if sys.platform == "win32" else SimpleQueue.get
 _exhaust = deque[None](maxlen=0).extend
 
 
+def copied_when_taken(waiters: list[SimpleQueue[None]]) -> Iterator[SimpleQueue[None]]:
+    """
+    Give what is in a list when the first is taken, whatever is removed afterwards.
+
+    For an interpreter without a lock of its own: who leaves a list while another
+    thread goes through it has the next one passed over, who would sleep on. A list is
+    copied in one step there as well.
+    """
+    return chain.from_iterable(map(list.copy, (waiters,)))
+
+
+_all_of: Callable[[list[SimpleQueue[None]]], Iterator[SimpleQueue[None]]]
+_all_of = iter if getattr(sys, "_is_gil_enabled", lambda: True)() else copied_when_taken
+
+
 class Flag(Event):
     """
     An event that no interrupt can harm, and that a signal handler may set.
@@ -137,8 +152,12 @@ class Flag(Event):
     def set(self) -> None:
         """Set it, and wake everybody who waits."""
         # Made before it is needed: between the two steps that follow, the interpreter
-        # looks for no signal, so nobody is left asleep beside a flag that is set.
-        wake = map(SimpleQueue.put, self._waiters, repeat(None))
+        # looks for no signal, so nobody is left asleep beside a flag that is set. What
+        # is relied upon, of CPython: signals are looked for where a function of Python
+        # begins, a loop goes back and a call returns, and nowhere else; and nothing of
+        # Python is in the second step, so with the interpreter's own lock no waiter
+        # comes or goes within it. One that comes after it finds the flag set.
+        wake = map(SimpleQueue.put, _all_of(self._waiters), repeat(None))
         self._is = True
         _exhaust(wake)
 
@@ -266,6 +285,10 @@ def held_here(*locks: RLock) -> bool:
 
     A signal handler runs in the middle of whatever the main thread is at, and may
     find it inside of a lock: then it must not wait for a thread that wants it.
+
+    Relied upon: a lock compares its owner with who asks, and only the asking thread
+    itself can make, or unmake, that true. So no other thread can falsify the answer,
+    with the interpreter's own lock or without.
     """
     for lock in locks:
         try:

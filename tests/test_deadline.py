@@ -17,6 +17,7 @@ from realtime_sync.deadline import (
     Flag,
     Waiters,
     check_seconds,
+    copied_when_taken,
     get_by_looks,
 )
 from realtime_sync.errors import ConfigurationError
@@ -117,6 +118,18 @@ def test_an_interrupted_set_has_set_it_and_woken_everybody_or_neither() -> None:
         place += 1
 
     assert place > 1
+
+
+def test_who_leaves_a_list_that_is_gone_through_passes_over_nobody() -> None:
+    """As another thread may where the interpreter has no lock of its own."""
+    waiters = [SimpleQueue[None]() for _ in range(3)]
+    taken = copied_when_taken(waiters)
+    waiters.append(SimpleQueue())
+    everybody = list(waiters)
+    found = [next(taken)]
+    waiters.remove(found[0])
+
+    assert everybody == [*found, *taken]
 
 
 def test_an_interrupted_wait_leaves_the_flag_to_others() -> None:

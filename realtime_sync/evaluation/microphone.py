@@ -12,6 +12,7 @@ from attrs import define, field
 
 from .. import audio
 from ..audio import PCM16, AudioFormat, Converter, Pacer, audio_format
+from ..deadline import Flag
 from ..errors import RealtimeError
 from .call_notes import Utterance
 from .call_time import CallTime
@@ -40,8 +41,8 @@ class Spoken:
     sound: Sound
     kind: str
     pcm: bytes = field(repr=False)
-    begun: threading.Event = field(factory=threading.Event)
-    over: threading.Event = field(factory=threading.Event)
+    begun: threading.Event = field(factory=Flag)
+    over: threading.Event = field(factory=Flag)
     start: Optional[float] = None
     end: Optional[float] = None
     place: int = 0
@@ -92,9 +93,10 @@ class Microphone:
         self._noise = self._resampled(conditions.noise_loop(seed))
         self._noise_place = 0
         self._size = self._wide.size(BLOCK_SECONDS * 1000)
-        self._stop = threading.Event()
+        self._stop = Flag()
         # Guards what waits to be said. A leaf, held for as long as an append takes.
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may hang up while its thread speaks.
+        self._lock = threading.RLock()
         self._waiting: deque[Spoken] = deque()
         self._ended = False
         # Resampled as a whole before: on its way, a resampler would keep some back.
@@ -197,6 +199,8 @@ class Microphone:
             spoken.end = now - (reached - spoken.sound.last)
         if spoken.place >= len(spoken.pcm):
             with self._lock:
+                if not self._waiting or self._waiting[0] is not spoken:
+                    return  # A signal handler has hung up, and told of it.
                 self._waiting.popleft()
             self._said(spoken)
             spoken.finish()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
+
+from realtime_sync import deadline
 from realtime_sync.audio import PCM16, tone
 from realtime_sync.errors import ConnectionClosed
-from realtime_sync.evaluation import Conditions
+from realtime_sync.evaluation import Conditions, microphone
 from realtime_sync.evaluation.call_time import MovedTime
 from realtime_sync.evaluation.microphone import Microphone, Spoken
 from realtime_sync.testing import ManualClock
+from tests.strike import Strike
 
 
 class Line:
@@ -64,3 +70,29 @@ def test_nobody_waits_for_what_will_never_be_said() -> None:
     for spoken in (speaking, waiting, later):
         assert spoken.begun.is_set() and spoken.over.is_set()
     assert [speaking] == line.said
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_handler_hangs_up_wherever_something_is_said() -> None:
+    """Whoever waits for what is said, or is going to be, is woken, and told once."""
+    within = tuple(each.__file__ for each in (microphone, deadline, threading))
+    sound = Conditions().spoken(tone(440, 0.04))
+    place = 0
+    while True:
+        place += 1
+        line = Line()
+        strike = Strike(place, within, line.microphone.close)
+        with strike:
+            spoken = line.microphone.say(sound, "interrupt")
+            line.time.until(spoken.over)
+            line.microphone.close()
+        late = line.microphone.say(sound, "interrupt")
+
+        assert spoken.begun.is_set() and spoken.over.is_set(), strike.where
+        assert late.over.is_set(), strike.where
+        assert line.said in ([], [spoken]), strike.where
+        if strike.where is None:
+            break
+
+    assert [spoken] == line.said
+    assert place > 30

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from ...deadline import Deadline
+from ...deadline import Deadline, Flag
 from ...errors import LocalProtocolError, RealtimeError
 from ...transport.logs import area_logger
 from .limits import Limits
@@ -81,13 +81,14 @@ class Call:
         self.worker = worker
         self.token = token
         self.since = time.time()
-        self.over = Event()
-        self.draining = Event()
+        # Flags: a signal handler may hang up while its thread waits for the end.
+        self.over: Event = Flag()
+        self.draining: Event = Flag()
         # Guards the reason and the limit, the first of which stays, and who hangs up.
         self._lock = Lock()
         self._ended = ""
         self._attached = False
-        self._open = Event()
+        self._open: Event = Flag()
         self._session: Optional[AnySession] = None
         self._live = False
         self._bridge: Optional[CallBridge] = None

@@ -28,6 +28,7 @@ from realtime_sync.contrib.celery.publisher import (
 )
 from realtime_sync.errors import ConfigurationError, LocalProtocolError
 from realtime_sync.testing import MemoryTransport
+from tests.strike import WITH_THREADING, Strike
 
 SPACE = "realtime-sync.calls"
 WAIT = 20.0
@@ -204,6 +205,24 @@ def called() -> Iterator[tuple[Call, MemoryTransport]]:
     with session:
         call.opened(session, None)
         yield call, transport
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_handler_hangs_up_wherever_the_end_of_a_call_is_waited_for() -> None:
+    """As one of a worker that has the functions of calls in its main thread."""
+    place = 0
+    while True:
+        place += 1
+        with called() as (call, _):
+            strike = Strike(place, WITH_THREADING, call.hang_up)
+            with strike:
+                call.wait(0.0)
+            call.hang_up()
+        assert call.over.is_set(), strike.where
+        if strike.where is None:
+            break
+
+    assert place > 3
 
 
 def say(transport: MemoryTransport, count: int) -> None:
