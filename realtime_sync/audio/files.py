@@ -353,6 +353,8 @@ def _seekable_file(path: FilePath) -> Iterator[IO[bytes]]:
     """
     with ExitStack() as stack:
         if os.fspath(path) == "-":
+            if sys.stdin is None:
+                raise ConfigurationError("the standard input is closed")
             given: IO[bytes] = sys.stdin.buffer
         else:
             given = stack.enter_context(open(path, "rb"))

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from .json_output import Commands, add_json_option, print_json
 from .screen import Screen
-from .server_options import add_server_options, server_url, session_by_options
+from .server_options import (
+    add_server_options,
+    server_url,
+    session_by_options,
+    text_option,
+)
 from .status import LiveState
 from .terminal import open_terminal_screen
 
@@ -110,7 +115,10 @@ def _question_to_ask(text: str) -> str:
             raise ConfigurationError("no question: the standard input is closed")
         if sys.stdin.isatty():
             print("type the question, then Ctrl-D", file=sys.stderr)
-        text = sys.stdin.read().strip()
-    if not text:
+        text = sys.stdin.read()
+    if not text.strip():
         raise ConfigurationError("there is no question: neither text nor input")
-    return text
+    try:
+        return text_option(text).strip()
+    except argparse.ArgumentTypeError as exc:
+        raise ConfigurationError(f"that is no question: {exc}") from None

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..errors import ConfigurationError
 from .json_output import Commands, add_json_option
 from .output_files import SPOKEN_FILES, check_output_folder
 from .screen import Screen
@@ -16,6 +17,7 @@ from .server_options import (
     add_timeout_option,
     say_while_server_starts,
     server_url,
+    text_option,
 )
 from .talk import add_talk_pace_option
 from .terminal import open_terminal_screen
@@ -31,7 +33,10 @@ def add_demo_command(commands: Commands) -> None:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--question", metavar="TEXT", help="what to ask, in plain English"
+        "--question",
+        type=text_option,
+        metavar="TEXT",
+        help="what to ask, in plain English",
     )
     what.add_argument(
         "--live",
@@ -81,7 +86,10 @@ def run_demo(options: argparse.Namespace) -> int:
         check_output_folder(options.out, _WRITTEN)
         spoken = Path(stack.enter_context(TemporaryDirectory())) / "question.wav"
         say_while_server_starts("speaking the question")
-        audio.write_wav(spoken, default_synthesizer().speak(question))
+        sound = default_synthesizer().speak(question)
+        if not sound:
+            raise ConfigurationError(f"the local voice has no sound for {question!r}")
+        audio.write_wav(spoken, sound)
         url = stack.enter_context(server_url(options))
         screen = stack.enter_context(open_terminal_screen(json=options.json))
         screen.line(f"asking the local voice server at {url}:")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .json_output import Commands, add_json_option, print_json
 from .output_files import check_outputs
+from .server_options import text_option
 
 
 def add_report_command(commands: Commands) -> None:
@@ -30,7 +31,11 @@ def add_report_command(commands: Commands) -> None:
         metavar="FILE.html",
         help="where to write it (default: beside the recording)",
     )
-    parser.add_argument("--title", help="title of the page (default: name of the file)")
+    parser.add_argument(
+        "--title",
+        type=text_option,
+        help="title of the page (default: name of the file)",
+    )
     add_json_option(parser)
     parser.set_defaults(run=run_report)
 

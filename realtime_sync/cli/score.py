@@ -12,6 +12,7 @@ from ..errors import ConfigurationError
 from ..protocol.escape import one_line
 from .json_output import Commands, add_json_option, print_json
 from .output_files import check_outputs
+from .server_options import text_option
 
 if TYPE_CHECKING:
     from ..evaluation import Gate, Table
@@ -96,6 +97,7 @@ def add_score_gate_options(parser: argparse.ArgumentParser) -> None:
     gates.add_argument(
         "--tool",
         action="append",
+        type=text_option,
         default=[],
         metavar="NAME",
         help="a tool that must be called; may be given again",
@@ -103,6 +105,7 @@ def add_score_gate_options(parser: argparse.ArgumentParser) -> None:
     gates.add_argument(
         "--no-tool",
         action="append",
+        type=text_option,
         default=[],
         metavar="NAME",
         help="a tool that must not be called; may be given again",
@@ -110,6 +113,7 @@ def add_score_gate_options(parser: argparse.ArgumentParser) -> None:
     gates.add_argument(
         "--says",
         action="append",
+        type=text_option,
         default=[],
         metavar="WORDS",
         help="words that the caller must hear; may be given again",
@@ -117,6 +121,7 @@ def add_score_gate_options(parser: argparse.ArgumentParser) -> None:
     gates.add_argument(
         "--never-says",
         action="append",
+        type=text_option,
         default=[],
         metavar="WORDS",
         help="words that must not be generated; may be given again",
@@ -170,6 +175,9 @@ def score_gates(options: argparse.Namespace) -> list[Gate]:
     from .. import evaluation as ev
 
     found: list[Gate] = []
+    if options.expected is not None and not options.expected.is_dir():
+        # Else it would be taken for the words themselves, or every call would fall.
+        raise ConfigurationError(f"--expected: there is no folder {options.expected}")
     if options.max_wer is not None or options.expected is not None:
         most = 0.0 if options.max_wer is None else options.max_wer
         found.append(ev.wer(options.expected, most=most))

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from ..errors import ConfigurationError
 from ..types import Dialect, ServedDialect
 
 if TYPE_CHECKING:
     from .. import Session, live
 
 MODEL = "gpt-realtime-2.1"
+DIALECT = "ga"
 DIALECTS = get_args(Dialect)
 SERVED = get_args(ServedDialect)
 PLAIN = tuple(name for name in DIALECTS if name in SERVED)
@@ -37,6 +39,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
+        type=text_option,
         default=MODEL,
         help="model to ask for (default: %(default)s); one such as gpt-live-1 makes a "
         "session of GPT-Live",
@@ -44,7 +47,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dialect",
         choices=DIALECTS,
-        default="ga",
+        default=DIALECT,
         help="dialect of the protocol (default: %(default)s)",
     )
     add_timeout_option(parser)
@@ -59,6 +62,16 @@ def add_timeout_option(parser: argparse.ArgumentParser, default: float = 30.0) -
         metavar="SECONDS",
         help="how long to wait for the server, at each step (default: %(default)s)",
     )
+
+
+def text_option(text: str) -> str:
+    """Words that can be sent: with something in them, and nothing but text."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    if any("\ud800" <= each <= "\udfff" for each in text):
+        # So Python reads bytes that are none in the encoding of the terminal.
+        raise argparse.ArgumentTypeError("it holds bytes that are no text")
+    return text
 
 
 def timeout_option(text: str) -> float:
@@ -132,9 +145,15 @@ def live_session_by_options(
     config: live.LiveConfig | Mapping[str, Any] | None,
     **more: Any,
 ) -> live.LiveSession:
-    """A session of GPT-Live that is not open yet."""
+    """
+    A session of GPT-Live that is not open yet.
+
+    Raises:
+        ConfigurationError: a dialect is asked for, which it has not.
+    """
     from .. import RealtimeClient
 
+    refuse_dialect_of_live(options)
     session: live.LiveSession = RealtimeClient(base_url=url).session(
         options.model,
         session_type="live",
@@ -144,6 +163,19 @@ def live_session_by_options(
         **more,
     )
     return session
+
+
+def refuse_dialect_of_live(options: argparse.Namespace) -> None:
+    """
+    Refuse what GPT-Live cannot be asked for.
+
+    Raises:
+        ConfigurationError: another dialect than the usual one is given.
+    """
+    if options.dialect != DIALECT:
+        raise ConfigurationError(
+            f"GPT-Live has no dialects: leave --dialect {options.dialect} out"
+        )
 
 
 @contextmanager

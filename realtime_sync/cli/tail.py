@@ -46,11 +46,23 @@ def add_tail_command(commands: Commands) -> None:
         "--call", metavar="CALL_ID", help="the call, or a session of GPT-Live"
     )
     parser.add_argument(
-        "-n", type=int, default=0, metavar="LINES", help="only the last lines"
+        "-n",
+        type=lines_to_tail,
+        default=0,
+        metavar="LINES",
+        help="only the last lines",
     )
     add_server_options(parser)
     add_json_option(parser)
     parser.set_defaults(run=run_tail)
+
+
+def lines_to_tail(text: str) -> int:
+    """A number of lines; 0 is all of them."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is no number of lines")
+    return value
 
 
 def run_tail(options: argparse.Namespace, stop: threading.Event | None = None) -> int:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ..errors import ConfigurationError
+from .input_files import sound_to_read_twice
 from .json_output import Commands, add_json_option
 from .output_files import SPOKEN_FILES, check_output_folder
 from .server_options import add_server_options, server_url
@@ -85,8 +89,13 @@ def run_talk(options: argparse.Namespace) -> int:
     from . import live_talk, voice_demo
 
     speak = live_talk.speak_to_live if is_live else voice_demo.speak_voice_demo
-    # Before a server is started or a connection is made for nothing.
-    audio.file_seconds(options.file)
-    check_output_folder(options.out, SPOKEN_FILES, [options.file])
-    with server_url(options) as url, open_terminal_screen(json=options.json) as screen:
-        return speak(options.file, url, options, options.out, screen)
+    with ExitStack() as stack:
+        # Before a server is started or a connection is made for nothing.
+        spool = Path(stack.enter_context(TemporaryDirectory()))
+        sound = sound_to_read_twice(options.file, spool)
+        if not audio.file_seconds(sound):
+            raise ConfigurationError(f"there is no sound in {options.file}")
+        check_output_folder(options.out, SPOKEN_FILES, [options.file])
+        url = stack.enter_context(server_url(options))
+        screen = stack.enter_context(open_terminal_screen(json=options.json))
+        return speak(sound, url, options, options.out, screen)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import shutil
 import sys
 import time
 from collections import Counter
@@ -27,10 +26,16 @@ from ..errors import (
 )
 from ..protocol.escape import one_line
 from .failures import FAILED, explain_failure
+from .input_files import sound_to_read_twice
 from .json_output import Commands, add_json_option, print_json
 from .progress import WorkProgress
 from .screen import Screen, Table, screen_clock
-from .server_options import add_server_options, server_url, session_by_options
+from .server_options import (
+    add_server_options,
+    server_url,
+    session_by_options,
+    text_option,
+)
 from .terminal import open_side_screen_of_terminal, open_terminal_screen
 from .transcript_files import (
     FoundTranscript,
@@ -147,6 +152,7 @@ def add_transcribe_command(commands: Commands) -> None:
     )
     parser.add_argument(
         "--transcription-model",
+        type=text_option,
         default="gpt-transcribe",
         metavar="NAME",
         help="model that listens (default: %(default)s)",
@@ -178,7 +184,12 @@ def add_transcribe_command(commands: Commands) -> None:
         metavar="N",
         help="channels of --raw files (default: %(default)s)",
     )
-    parser.add_argument("--language", metavar="CODE", help="language, such as en")
+    parser.add_argument(
+        "--language",
+        type=text_option,
+        metavar="CODE",
+        help="language, such as en",
+    )
     add_json_option(parser)
     parser.set_defaults(run=run_transcribe)
 
@@ -228,6 +239,7 @@ def _sources_to_transcribe(
     for name in paths:
         path = Path(name)
         if name == "-":
+            # Read when the other names are known to be right.
             sources = [SourceToTranscribe(spool / "stdin", Path("stdin"))]
         elif path.is_dir():
             sources = [
@@ -236,11 +248,11 @@ def _sources_to_transcribe(
             ]
         else:
             path.stat()
-            sources = [SourceToTranscribe(path, path)]
+            sources = [SourceToTranscribe(sound_to_read_twice(path, spool), path)]
         for source in sources:
             found.setdefault(os.path.abspath(source.path), source)
     if "-" in paths:
-        _spool_to_transcribe(spool / "stdin")
+        sound_to_read_twice(Path("-"), spool)
     return list(found.values())
 
 
@@ -279,14 +291,6 @@ def _folders_to_transcribe(folder: Path) -> list[Path]:
             if any(each.suffix.lower() in SUFFIXES for each in inner.iterdir()):
                 found.append(inner)
     return found
-
-
-def _spool_to_transcribe(path: Path) -> None:
-    """Copy the standard input to a file: a decoder has to go back in it."""
-    if sys.stdin is None or sys.stdin.isatty():
-        raise ConfigurationError("there is no audio on the standard input")
-    with path.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
 
 
 def _outputs_of_transcribe(

@@ -15,7 +15,7 @@ from attrs import frozen
 from ..errors import ConfigurationError
 from .json_output import Commands
 from .serve import InterruptibleServe, stop_serving_by_sigterm
-from .server_options import add_server_options, server_url
+from .server_options import add_server_options, refuse_dialect_of_live, server_url
 
 Show = Callable[[str], object]
 """Shows an address to a person; true if it could."""
@@ -135,7 +135,8 @@ def serve_web_page(
         with stop_serving_by_sigterm(stop):
             return serve_web_page(url, options, door, stop, show)
     is_live = live.is_live_model(options.model)
-    # GPT-Live has no dialects.
+    if is_live:
+        refuse_dialect_of_live(options)
     dialect = None if is_live else options.dialect
     client = RealtimeClient(base_url=url, dialect=dialect, timeout=options.timeout)
     with web.serve(
@@ -161,7 +162,10 @@ def serve_web_page(
 def _web_password(path: Path | None) -> str | None:
     if path is None:
         return None
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not text in UTF-8") from None
     return lines[0].strip() if lines else ""
 
 
@@ -179,4 +183,7 @@ def _web_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | Non
         raise ConfigurationError(f"no such file: {missing}") from exc
     except ssl.SSLError as exc:
         raise ConfigurationError(f"{certificate} is no certificate: {exc}") from exc
+    except OSError as exc:
+        reason = exc.strerror or exc
+        raise ConfigurationError(f"{certificate} cannot be read: {reason}") from exc
     return context

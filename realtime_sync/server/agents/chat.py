@@ -14,7 +14,10 @@ import re
 import urllib.error
 import urllib.request
 from typing import Any, Iterable, Iterator, Mapping, Optional
+from urllib.parse import urlsplit
 
+from ...errors import ConfigurationError
+from ...protocol.escape import one_line
 from ..voice import (
     Recognizer,
     Synthesizer,
@@ -47,8 +50,8 @@ class Chat:
         timeout: seconds that the endpoint may be silent.
 
     Raises:
-        ConfigurationError: one of the two is not given and the ``demo`` extra is not
-            installed.
+        ConfigurationError: the URL is none of HTTP, or one of the two is not given
+            and the ``demo`` extra is not installed.
     """
 
     def __init__(
@@ -61,6 +64,10 @@ class Chat:
         synthesizer: Optional[Synthesizer] = None,
         timeout: float = 60.0,
     ) -> None:
+        if not _is_url_of_chat(url):
+            raise ConfigurationError(
+                f"{one_line(repr(url))} is no http:// or https:// URL of an endpoint"
+            )
         url = url.rstrip("/")
         ending = "/chat/completions"
         self.url = url if url.endswith(ending) else url + ending
@@ -117,6 +124,15 @@ class Chat:
 
 
 # -- what is asked ---------------------------------------------------------------
+
+
+def _is_url_of_chat(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # May be none.
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def chat_messages(prompt: Prompt) -> Iterator[dict[str, Any]]:

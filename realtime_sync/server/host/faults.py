@@ -10,13 +10,14 @@ number of an outgoing frame, counted from 1, or an event type: the first frame o
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Callable, Iterator, Mapping, Optional, Union
 
 import attrs
 
 from ...errors import ConfigurationError
-from ...protocol.registry import canonical
+from ...protocol.registry import canonical, live_names, server_names
 
 FAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -123,6 +124,13 @@ class Fault:
             raise ConfigurationError(f"fault {self.name!r} needs a place: name:where")
         if self.name in _COUNTED and not isinstance(self.where, int):
             raise ConfigurationError(f"fault {self.name!r} needs a number: name:number")
+        known = server_names() | live_names("server")
+        if isinstance(self.where, str) and self.where not in known:
+            near = get_close_matches(self.where, sorted(known), 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"no frame is a {self.where!r}{hint}")
+        if self.amount is not None and not 0 <= self.amount < float("inf"):
+            raise ConfigurationError(f"no fault has an amount of {self.amount}")
         if self.name == "refuse" and self.where not in REFUSALS:
             raise ConfigurationError(f"cannot refuse with {self.where!r}: {REFUSALS}")
 

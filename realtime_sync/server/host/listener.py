@@ -148,7 +148,8 @@ class HostListener:
 
     def _bind(self, host: str, port: int, app: Callable[..., Any]) -> BaseWSGIServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        if not isinstance(port, int) or not 0 <= port < 1 << 16:
+        number = isinstance(port, int) and not isinstance(port, bool)
+        if not number or not 0 <= port < 1 << 16:
             raise ConfigurationError(f"cannot listen on port {port!r}")
         try:
             # Bound here, because werkzeug ends the process when it cannot.

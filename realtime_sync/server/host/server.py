@@ -101,6 +101,10 @@ class Server:
                 f"other machines reach {host or 'every address'}: give api_keys "
                 "(--api-key on the command line) that clients must have"
             )
+        keys = None if api_keys is None else frozenset(api_keys)
+        if keys is not None and not all(isinstance(k, str) and k.strip() for k in keys):
+            # A variable that is not set, as a rule; nobody would have to guess it.
+            raise ConfigurationError("a key of api_keys (--api-key) is empty")
         self.clock: Clock = clock or SystemClock()
         self.agent = agent
         self.options = options
@@ -122,7 +126,7 @@ class Server:
         self.calls = HostedCalls(ids)
         self._gate = HandshakeGate(
             dialects=dialect,
-            keys=None if api_keys is None else frozenset(api_keys),
+            keys=keys,
             models=None if models is None else frozenset(models),
             secrets=EphemeralSecrets(),
             calls=self.calls,
