@@ -171,9 +171,9 @@ def _named_agent_of_local_server(
     if agent == "echo":
         return Echo(), (), {}
     if agent == "voice":
-        from .agents.voice import Voice
+        from .agents.voice import VoiceAgent
 
-        return Voice(), (), _SPOKEN
+        return VoiceAgent(), (), _SPOKEN
     if name == "chat" and detail:
         from .agents.chat import Chat
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 from ..errors import ConfigurationError
 from ..server.host.origin import (
     AllowedOrigins,
-    Caller,
+    RequestOrigin,
     is_local_host_of_origin,
     origin_refusal,
 )
@@ -85,7 +85,7 @@ class Access:
         self._lock = threading.Lock()
         self._guesses: list[float] = []
 
-    def caller_refusal(self, caller: Caller) -> str | None:
+    def caller_refusal(self, caller: RequestOrigin) -> str | None:
         """Why a request is refused by where it comes from, or None."""
         return origin_refusal(caller, self._allowed)
 

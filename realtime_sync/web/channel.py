@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ..server.host.websocket import HostWebSocket, Text
+from ..server.host.websocket import HostWebSocket, TextMessage
 from ..transport.logs import area_logger
 from .messages import Message, decoded_web_message, encoded_web_message
 
@@ -168,7 +168,7 @@ class Channel:
                 if self._ending is not None:
                     return
             try:
-                text = isinstance(message, Text)
+                text = isinstance(message, TextMessage)
                 said, sound = decoded_web_message(
                     message.data.decode("utf-8") if text else message.data
                 )

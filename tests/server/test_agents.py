@@ -23,9 +23,9 @@ from realtime_sync.server import (
     ToolCall,
     serve,
 )
-from realtime_sync.server.agents.chat import Chat, chat_messages, chat_pieces
+from realtime_sync.server.agents.chat import Chat, chat_agent_messages, chat_pieces
 from realtime_sync.server.agents.scenario import read_scenario, scenario
-from realtime_sync.server.agents.tone import LengthRecognizer, ToneSynthesizer
+from realtime_sync.server.agents.tone import ToneRecognizer, ToneSynthesizer
 from realtime_sync.server.engine.activity import EnergyActivity
 
 from .clients import client
@@ -273,7 +273,7 @@ class TextChat(Chat):
         url = f"http://127.0.0.1:{endpoint.server_port}/v1"
         super().__init__(
             url,
-            recognizer=LengthRecognizer(),
+            recognizer=ToneRecognizer(),
             synthesizer=ToneSynthesizer(),
             **arguments,
         )
@@ -398,7 +398,7 @@ def test_chat_without_an_endpoint() -> None:
     """Nobody listens there."""
     chat = Chat(
         "http://127.0.0.1:9",
-        recognizer=LengthRecognizer(),
+        recognizer=ToneRecognizer(),
         synthesizer=ToneSynthesizer(),
     )
     with pytest.raises(Failure, match="cannot be reached"):
@@ -420,7 +420,7 @@ def test_chat_sees_images_and_mcp_calls() -> None:
         },
         {"type": "mcp_list_tools", "tools": []},
     )
-    found = list(chat_messages(Prompt(items=items)))
+    found = list(chat_agent_messages(Prompt(items=items)))
 
     assert ["user", "assistant", "tool"] == [message["role"] for message in found]
     assert "image_url" == found[0]["content"][1]["type"]

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from realtime_sync.server import Server
 from realtime_sync.server.host import server as host
-from realtime_sync.server.host.sessions import FrameLog, session_frame_size
+from realtime_sync.server.host.sessions import SessionFrameLog, session_frame_size
 
 from .clients import client, opened
 from .sounds import b64, silence
@@ -53,7 +53,7 @@ def test_the_conversations_audio_is_bounded() -> None:
 
 def test_logs_are_bounded_by_count_and_by_bytes() -> None:
     """The newest frames stay."""
-    log = FrameLog(3, size=100)
+    log = SessionFrameLog(3, size=100)
     for number in range(5):
         log.append(number, 10)
     by_count = list(log)

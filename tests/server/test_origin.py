@@ -13,7 +13,7 @@ from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
 from realtime_sync.server.host.origin import (
     AllowedOrigins,
-    Caller,
+    RequestOrigin,
     origin_body_refusal,
     origin_refusal,
 )
@@ -34,7 +34,7 @@ def served(
     address: str = "127.0.0.1",
 ) -> bool:
     """Tell whether a request with one host is served."""
-    caller = Caller(hosts=[host], origins=origins, address=address)
+    caller = RequestOrigin(hosts=[host], origins=origins, address=address)
     return origin_refusal(caller, allowed) is None
 
 
@@ -67,7 +67,7 @@ def test_foreign_or_malformed_host_is_refused(host: str) -> None:
 )
 def test_host_must_be_there_once(hosts: list[str]) -> None:
     """With two, somebody on the way may have read the other one."""
-    caller = Caller(hosts=hosts, origins=[], address="127.0.0.1")
+    caller = RequestOrigin(hosts=hosts, origins=[], address="127.0.0.1")
 
     assert f"got {len(hosts)}" in str(origin_refusal(caller, AllowedOrigins()))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.server.agents.voice import Voice
+from realtime_sync.server.agents.voice import VoiceAgent
 from realtime_sync.server.voice import (
     DEMO_QUESTION,
     default_recognizer,
@@ -22,9 +22,9 @@ HEARD = "conversation.item.input_audio_transcription.completed"
 
 
 @pytest.fixture(scope="module")
-def agent() -> Voice:
+def agent() -> VoiceAgent:
     """The agent; its models are loaded once."""
-    return Voice()
+    return VoiceAgent()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def question() -> bytes:
     return silence(300) + default_synthesizer().speak(DEMO_QUESTION) + silence(1200)
 
 
-def talk_with(agent: Voice, **options: Any) -> Talk:
+def talk_with(agent: VoiceAgent, **options: Any) -> Talk:
     """A session with transcription and a patient turn detection."""
     talk = Talk(agent, options=options)
     heard = {
@@ -53,7 +53,9 @@ def audio_of(frames: list[dict[str, Any]]) -> bytes:
     )
 
 
-def test_a_spoken_question_is_answered_aloud(agent: Voice, question: bytes) -> None:
+def test_a_spoken_question_is_answered_aloud(
+    agent: VoiceAgent, question: bytes
+) -> None:
     """One turn, the right words, an answer that can be heard."""
     frames = talk_with(agent).hear(question)
     answer = only(frames, "response.output_audio_transcript.done")["transcript"]
@@ -64,7 +66,9 @@ def test_a_spoken_question_is_answered_aloud(agent: Voice, question: bytes) -> N
     assert 0.2 >= word_error_rate(answer, again)
 
 
-def test_a_spoken_question_in_beta_by_telephone(agent: Voice, question: bytes) -> None:
+def test_a_spoken_question_in_beta_by_telephone(
+    agent: VoiceAgent, question: bytes
+) -> None:
     """G.711 in and out, in the older dialect."""
     from realtime_sync.server.engine.sound import PCMU, from_native_sound
 
@@ -86,7 +90,7 @@ def test_a_spoken_question_in_beta_by_telephone(agent: Voice, question: bytes) -
     assert 5 < len(deltas)
 
 
-def test_an_interruption_in_mid_answer(agent: Voice, question: bytes) -> None:
+def test_an_interruption_in_mid_answer(agent: VoiceAgent, question: bytes) -> None:
     """Cancelled, then truncated at the millisecond that was played."""
     talk = talk_with(agent, pace=1.0)
     talk.hear(question)
@@ -108,7 +112,7 @@ def test_an_interruption_in_mid_answer(agent: Voice, question: bytes) -> None:
     assert (777, "") == (item["audio_ms"], item["transcript"])
 
 
-def test_a_tool_is_called_by_voice(agent: Voice) -> None:
+def test_a_tool_is_called_by_voice(agent: VoiceAgent) -> None:
     """A spoken wish becomes a function call."""
     wish = default_synthesizer().speak("What is the weather in Paris?")
     talk = talk_with(agent)

@@ -19,7 +19,7 @@ import pytest
 from realtime_sync import Session, audio, connect
 from realtime_sync.server import Call, Say, Server, serve
 from realtime_sync.server.agents.base import Prompt
-from realtime_sync.server.agents.voice import Voice
+from realtime_sync.server.agents.voice import VoiceAgent
 from realtime_sync.server.voice import default_synthesizer
 from realtime_sync.tools import ToolCall
 
@@ -28,7 +28,7 @@ OUTPUT = "function_call_output"
 BYTES_PER_MS = 48
 
 
-class TwoItems(Voice):
+class TwoItems(VoiceAgent):
     """Says a sentence, calls a function, and tells a story: two spoken items."""
 
     def reply(self, prompt: Prompt) -> Any:
@@ -36,8 +36,8 @@ class TwoItems(Voice):
         return [Say("Of course."), Call("note", {}), super().reply(prompt)]
 
 
-class Calls(Voice):
-    """Calls a function when asked by text to, else talks as `Voice` does."""
+class Calls(VoiceAgent):
+    """Calls a function when asked by text to, else talks as `VoiceAgent` does."""
 
     def reply(self, prompt: Prompt) -> Any:
         """A call for "act", what it was answered, or conversation."""
@@ -58,7 +58,7 @@ def interjection() -> bytes:
 @pytest.fixture(scope="module")
 def voices() -> Any:
     """The agents; their models are loaded once."""
-    return SimpleNamespace(plain=Voice(), two=TwoItems(), calls=Calls())
+    return SimpleNamespace(plain=VoiceAgent(), two=TwoItems(), calls=Calls())
 
 
 class Ear:
@@ -88,7 +88,7 @@ class Ear:
             assert self.changed.wait_for(lambda: self.size / BYTES_PER_MS >= ms, 30)
 
 
-def interrupted(voice: Voice, interjection: bytes, *, second: bool) -> Any:
+def interrupted(voice: VoiceAgent, interjection: bytes, *, second: bool) -> Any:
     """One spoken answer, interrupted by speech while a handler is blocked."""
     release = threading.Event()
     arrived: list[float] = []

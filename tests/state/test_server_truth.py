@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import dialect_named
 from realtime_sync.server.agents.base import Call, Failure, Prompt, Say
-from realtime_sync.server.agents.tone import LengthRecognizer, ToneSynthesizer
-from realtime_sync.server.engine.context import Job, Options
+from realtime_sync.server.agents.tone import ToneRecognizer, ToneSynthesizer
+from realtime_sync.server.engine.context import EngineJob, Options
 from realtime_sync.server.engine.core import Engine
 from realtime_sync.state.items import Item
 from realtime_sync.state.reduce import reduce, reduce_command
@@ -57,7 +57,7 @@ class Rehearsed:
     """Answers what the example has drawn, one answer after the other."""
 
     def __init__(self) -> None:
-        self.recognizer = LengthRecognizer()
+        self.recognizer = ToneRecognizer()
         self.synthesizer = ToneSynthesizer()
         self.answers: list[list[Any]] = []
 
@@ -148,7 +148,7 @@ class Play:
         self.codec = Codec(dialect_named(dialect))
         self.snapshot = Snapshot()
         self.model = Model()
-        self.jobs: list[tuple[Job, Iterator[Any]]] = []
+        self.jobs: list[tuple[EngineJob, Iterator[Any]]] = []
         self.ids: list[str] = []
         self._count = 0
         self._run(lambda: self.engine.open(0.0))

@@ -93,7 +93,7 @@ class Chat:
     def _request(self, prompt: Prompt) -> urllib.request.Request:
         body: dict[str, Any] = {
             "model": self._model or prompt.model,
-            "messages": list(chat_messages(prompt)),
+            "messages": list(chat_agent_messages(prompt)),
             "stream": True,
         }
         tools = [_chat_tool(tool) for tool in prompt.tools]
@@ -135,7 +135,7 @@ def _is_url_of_chat(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def chat_messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
+def chat_agent_messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
     """Translate a prompt into chat messages."""
     if prompt.instructions:
         yield {"role": "system", "content": prompt.instructions}

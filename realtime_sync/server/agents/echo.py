@@ -9,7 +9,7 @@ from typing import Any, Iterator, Mapping, Optional
 from ..engine.activity import EnergyActivity
 from ..voice.interfaces import Recognizer, Synthesizer, VoiceActivity
 from .base import Answer, Call, Prompt, Say, item_text
-from .tone import LengthRecognizer, ToneSynthesizer
+from .tone import ToneRecognizer, ToneSynthesizer
 
 
 class Echo:
@@ -22,7 +22,7 @@ class Echo:
     """
 
     def __init__(self) -> None:
-        self.recognizer: Optional[Recognizer] = LengthRecognizer()
+        self.recognizer: Optional[Recognizer] = ToneRecognizer()
         self.synthesizer: Synthesizer = ToneSynthesizer()
 
     def reply(self, prompt: Prompt) -> Answer:

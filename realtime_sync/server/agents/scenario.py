@@ -40,7 +40,7 @@ _KEYS = frozenset({"when", "after", "once", "say", "call", "delegate", "fail"})
 
 
 @attrs.frozen
-class Scenario:
+class AgentScenario:
     """
     A scenario as it was read.
 
@@ -55,7 +55,7 @@ class Scenario:
     options: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-def read_scenario(path: str) -> Scenario:
+def read_scenario(path: str) -> AgentScenario:
     """
     Read a scenario: a JSON file, or a Python file with a function ``reply(prompt)``.
 
@@ -65,7 +65,7 @@ def read_scenario(path: str) -> Scenario:
     file = Path(path)
     try:
         if file.suffix == ".py":
-            return Scenario(Scripted(_scenario_function(file)))
+            return AgentScenario(Scripted(_scenario_function(file)))
         return scenario(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as exc:
         if isinstance(exc, ConfigurationError):
@@ -73,7 +73,7 @@ def read_scenario(path: str) -> Scenario:
         raise ConfigurationError(f"cannot read the scenario {path}: {exc}") from exc
 
 
-def scenario(data: object) -> Scenario:
+def scenario(data: object) -> AgentScenario:
     """
     Make a scenario out of decoded JSON.
 
@@ -88,7 +88,7 @@ def scenario(data: object) -> Scenario:
     replies = [
         _ScenarioReply.of(each, number) for number, each in enumerate(data["replies"])
     ]
-    return Scenario(
+    return AgentScenario(
         Scripted(_Replies(replies)),
         tuple(data.get("faults", ())),
         dict(data.get("options", {})),

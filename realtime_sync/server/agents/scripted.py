@@ -10,7 +10,7 @@ from typing import Callable, Iterable, Optional
 from ..engine.activity import EnergyActivity
 from ..voice.interfaces import Recognizer, Synthesizer, VoiceActivity
 from .base import Answer, Prompt
-from .tone import LengthRecognizer, ToneSynthesizer
+from .tone import ToneRecognizer, ToneSynthesizer
 
 
 class Scripted:
@@ -34,7 +34,7 @@ class Scripted:
         synthesizer: Optional[Synthesizer] = None,
         activity: Callable[[], VoiceActivity] = EnergyActivity,
     ) -> None:
-        self.recognizer: Optional[Recognizer] = recognizer or LengthRecognizer()
+        self.recognizer: Optional[Recognizer] = recognizer or ToneRecognizer()
         self.synthesizer: Synthesizer = synthesizer or ToneSynthesizer()
         self._activity = activity
         self._script = script if callable(script) else _scripted_in_turn(script)

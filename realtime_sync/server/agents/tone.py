@@ -34,7 +34,7 @@ class ToneSynthesizer:
         return bytes(hum)
 
 
-class LengthRecognizer:
+class ToneRecognizer:
     """Writes down how long somebody spoke: ``1200 ms of audio``."""
 
     def transcribe(self, pcm: bytes, rate: int) -> str:

@@ -26,7 +26,7 @@ _ELSEWHERE = ("client", "decisions")
 Turn = Union[Message, ToolCall, ToolOutput]
 
 
-class Voice:
+class VoiceAgent:
     """
     A real recognizer, a real synthesizer, and a `Dialogue` between them.
 

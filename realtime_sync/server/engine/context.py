@@ -29,7 +29,7 @@ Work = Callable[[], Iterator[Any]]
 
 
 @attrs.define(eq=False)
-class Job:
+class EngineJob:
     """
     Work that may block: for a worker thread, never for the engine.
 
@@ -104,7 +104,7 @@ class EngineContext:
     conversation: EngineConversation
     now: float
     out: list[dict[str, Any]] = attrs.field(factory=list)
-    jobs: list[Job] = attrs.field(factory=list)
+    jobs: list[EngineJob] = attrs.field(factory=list)
     mcp: Mapping[str, Sequence[McpTool]] = attrs.field(factory=dict)
     unsaid: frozenset[str] = frozenset()
 
@@ -134,6 +134,6 @@ class EngineContext:
             {"type": kind, "event_id": self.ids.new("event"), **fields},
         )
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: EngineJob) -> None:
         """Hand work to the host."""
         self.jobs.append(job)

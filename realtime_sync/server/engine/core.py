@@ -3,7 +3,7 @@ The protocol engine of one session: no sockets, no threads, no clock.
 
 Frames go in and frames come out, in the session's dialect, as plain mappings; time
 is a parameter. What may block (recognizing, thinking, speaking) leaves the engine
-as a `Job` and comes back as its output, so that a test decides when.
+as a `EngineJob` and comes back as its output, so that a test decides when.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .conversation import (
 )
 from .exchange import Exchange
 from .ids import Ids
-from .input_buffer import InputAudio, check_input_buffer_size
+from .input_buffer import EngineInputAudio, check_input_buffer_size
 from .mcp import McpServers
 from .refusal import refuse_expired_session
 from .responses import EngineResponses
@@ -98,7 +98,7 @@ class Engine:
             mcp=mcp or {},
             unsaid=unsaid,
         )
-        self.input_audio = InputAudio(
+        self.input_audio = EngineInputAudio(
             self.context, interrupted=self._interrupted, answer=self._answer
         )
         self.mcp = McpServers(self.context)

@@ -10,7 +10,7 @@ from ...protocol.dialects import dialect_named
 from .beta_frames import beta_fields
 from .check import Rule
 from .client_json import decoded_client_json
-from .context import EngineContext, Job
+from .context import EngineContext, EngineJob
 from .refusal import (
     Refusal,
     refuse_binary_message,
@@ -112,12 +112,12 @@ class Exchange:
 
     # -- jobs ------------------------------------------------------------------
 
-    def take_jobs(self) -> list[Job]:
+    def take_jobs(self) -> list[EngineJob]:
         """Return the work that came up since the last call."""
         jobs, self._context.jobs = self._context.jobs, []
         return jobs
 
-    def job_output(self, job: Job, piece: object, now: float) -> list[Frame]:
+    def job_output(self, job: EngineJob, piece: object, now: float) -> list[Frame]:
         """Take one element of a job's output; returns the frames to send."""
         self._context.now = now
         if not job.dropped:
@@ -125,7 +125,7 @@ class Exchange:
         return self.flush()
 
     def job_done(
-        self, job: Job, error: Optional[BaseException], now: float
+        self, job: EngineJob, error: Optional[BaseException], now: float
     ) -> list[Frame]:
         """Take the end of a job, or what it died of; returns the frames to send."""
         self._context.now = now

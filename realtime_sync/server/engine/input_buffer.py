@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, Optional
 
 import attrs
 
-from .context import EngineContext, Job
+from .context import EngineContext, EngineJob
 from .conversation import ConversationClip, ConversationEntry
 from .refusal import Refusal, refuse_empty_commit
 from .sound import (
@@ -79,7 +79,7 @@ class InputBuffer:
             self.starts_ms = max(0.0, end - self.ms)
 
 
-class InputAudio:
+class EngineInputAudio:
     """
     Everything about the user's audio.
 
@@ -103,7 +103,7 @@ class InputAudio:
         self._reserved: Optional[str] = None
         self.buffer = InputBuffer(context.config.input_format)
         self.hearing: set[str] = set()
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[EngineJob] = deque()
         self._waiting: list[tuple[set[str], Callable[[], None]]] = []
         self._late: list[Callable[[], None]] = []
 
@@ -249,7 +249,7 @@ class InputAudio:
 
         self.hearing.add(entry.id)
         # One after the other: the transcripts of a test come in the same order always.
-        self._jobs.append(Job("hear " + entry.id, work, words.append, finish))
+        self._jobs.append(EngineJob("hear " + entry.id, work, words.append, finish))
         if len(self._jobs) == 1:
             self._context.submit(self._jobs[0])
 

@@ -15,7 +15,7 @@ import attrs
 
 from ..agents.base import Call
 from ..agents.tools import McpTool
-from .context import EngineContext, Job
+from .context import EngineContext, EngineJob
 from .conversation import ID_PREFIXES, ConversationEntry
 from .response import ResponseRun
 
@@ -101,7 +101,7 @@ class McpServers:
         def finish(error: Optional[BaseException]) -> None:
             self._finished(label, item_id, found, error)
 
-        self._context.submit(Job("list " + label, work, found.append, finish))
+        self._context.submit(EngineJob("list " + label, work, found.append, finish))
 
     def _finished(
         self,
@@ -228,7 +228,9 @@ class McpServers:
             run.resume()
 
         run.pause()
-        self._context.submit(Job("call " + tool.name, work, outputs.append, finish))
+        self._context.submit(
+            EngineJob("call " + tool.name, work, outputs.append, finish)
+        )
 
     def _entry(
         self, kind: str, found: FoundMcpTool, arguments: str

@@ -9,11 +9,11 @@ from typing import Any, Mapping, Optional
 import attrs
 
 from .sound import SoundFormat
-from .usage import Tokens
+from .usage import UsageTokens
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class ResponsePlan:
     """
     What one response is to be, the session's settings and its own put together.
 
@@ -33,7 +33,7 @@ class Plan:
     shown: Mapping[str, Any]
     modality: str
     form: SoundFormat
-    read: Tokens
+    read: UsageTokens
     cached_before: int
     max_output_tokens: Optional[int]
     instructions: Optional[str] = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from .context import Options
-from .plan import Plan
+from .plan import ResponsePlan
 
 _LONGEST_OUTPUT = 4096
 """Tokens that a response without a bound of its own may write."""
@@ -31,12 +31,12 @@ class RateLimits:
         }
         self._used = {"requests": 0, "tokens": 0}
 
-    def reserve(self, plan: Plan) -> None:
+    def reserve(self, plan: ResponsePlan) -> None:
         """Set aside for a response that begins."""
         self._used["requests"] += 1
         self._used["tokens"] += _reserved_of_rate_limit(plan)
 
-    def settle(self, plan: Plan, tokens: int) -> None:
+    def settle(self, plan: ResponsePlan, tokens: int) -> None:
         """Count what a response that ended has really used."""
         self._used["tokens"] += tokens - _reserved_of_rate_limit(plan)
 
@@ -60,5 +60,5 @@ class RateLimits:
         }
 
 
-def _reserved_of_rate_limit(plan: Plan) -> int:
+def _reserved_of_rate_limit(plan: ResponsePlan) -> int:
     return plan.read.total + (plan.max_output_tokens or _LONGEST_OUTPUT)

@@ -19,8 +19,8 @@ from typing import Any, Callable, Optional
 from ..agents.base import Call, Failure, Say
 from .context import EngineContext
 from .conversation import ConversationClip, ConversationEntry
-from .plan import Plan
-from .usage import Tokens, audio_tokens, text_tokens, usage
+from .plan import ResponsePlan
+from .usage import UsageTokens, audio_tokens, response_usage, text_tokens
 
 Step = Callable[[], float]
 _WORDS = re.compile(r"\S+\s*|\s+")
@@ -39,7 +39,10 @@ class ResponseRun:
     """
 
     def __init__(
-        self, context: EngineContext, plan: Plan, ended: Callable[[ResponseRun], None]
+        self,
+        context: EngineContext,
+        plan: ResponsePlan,
+        ended: Callable[[ResponseRun], None],
     ) -> None:
         self.id = context.ids.new("resp")
         self.plan = plan
@@ -56,7 +59,7 @@ class ResponseRun:
         self._open: Optional[ConversationEntry] = None
         self._part = False
         self._phase = "final_answer"
-        self._written = Tokens()
+        self._written = UsageTokens()
 
     # -- views -----------------------------------------------------------------
 
@@ -186,13 +189,13 @@ class ResponseRun:
         entry = self._message("text")
         entry.item["content"][0]["text"] += word
         self._emit_part("response.output_text.delta", delta=word)
-        return self._spend(Tokens(text=text_tokens(word)), self._text_seconds)
+        return self._spend(UsageTokens(text=text_tokens(word)), self._text_seconds)
 
     def _pronounce(self, word: str) -> float:
         entry = self._message("audio")
         entry.item["content"][0]["transcript"] += word
         self._emit_part("response.output_audio_transcript.delta", delta=word)
-        return self._spend(Tokens(text=text_tokens(word)), 0.0)
+        return self._spend(UsageTokens(text=text_tokens(word)), 0.0)
 
     def _sound(self, chunk: bytes) -> float:
         entry = self._message("audio")
@@ -203,7 +206,7 @@ class ResponseRun:
         self.audio_ms += milliseconds
         pace = self._context.options.pace
         seconds = milliseconds / 1000 / pace if pace else 0.0
-        tokens = Tokens(audio=audio_tokens(milliseconds, assistant=True))
+        tokens = UsageTokens(audio=audio_tokens(milliseconds, assistant=True))
         return self._spend(tokens, seconds)
 
     def _argue(self, part: str) -> float:
@@ -216,13 +219,13 @@ class ResponseRun:
             call_id=entry.item["call_id"],
             delta=part,
         )
-        return self._spend(Tokens(text=text_tokens(part)), self._text_seconds)
+        return self._spend(UsageTokens(text=text_tokens(part)), self._text_seconds)
 
     @property
     def _text_seconds(self) -> float:
         return self._context.options.text_interval
 
-    def _spend(self, tokens: Tokens, seconds: float) -> float:
+    def _spend(self, tokens: UsageTokens, seconds: float) -> float:
         self._written += tokens
         limit = self.plan.max_output_tokens
         # The end, which is queued as well, is no output.
@@ -370,7 +373,7 @@ class ResponseRun:
     def _done(self, status: str, details: Optional[dict[str, Any]]) -> None:
         self.status = status
         self.status_details = details
-        self.usage = usage(
+        self.usage = response_usage(
             self.plan.read, self._written, before=self.plan.cached_before
         )
         if self.plan.phases:

@@ -12,15 +12,15 @@ from attrs import evolve
 from ..agents.base import Call, Delegate, Failure, Piece, Prompt, Say, agent_pieces
 from ..voice.interfaces import Synthesizer
 from .configuration import check_configured_modalities
-from .context import EngineContext, Job
+from .context import EngineContext, EngineJob
 from .conversation import (
     ConversationEntry,
     check_call_in_conversation,
     new_conversation_entry,
 )
-from .input_buffer import InputAudio
+from .input_buffer import EngineInputAudio
 from .mcp import FoundMcpTool, McpServers
-from .plan import Plan
+from .plan import ResponsePlan
 from .rate_limits import RateLimits
 from .refusal import (
     Refusal,
@@ -51,12 +51,12 @@ class EngineResponses:
     """
 
     def __init__(
-        self, context: EngineContext, input_audio: InputAudio, mcp: McpServers
+        self, context: EngineContext, input_audio: EngineInputAudio, mcp: McpServers
     ) -> None:
         self._context = context
         self._mcp = mcp
         self._input_audio = input_audio
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, EngineJob] = {}
         self._cached = 0
         self._limits = RateLimits(context.options)
         self.runs: list[ResponseRun] = []
@@ -222,7 +222,7 @@ class EngineResponses:
         config: Mapping[str, Any],
         settings: Mapping[str, Any],
         entries: Sequence[ConversationEntry],
-    ) -> Plan:
+    ) -> ResponsePlan:
         shown = {
             "output_modalities": settings["output_modalities"],
             "max_output_tokens": settings["max_output_tokens"],
@@ -233,7 +233,7 @@ class EngineResponses:
             shown["temperature"] = settings["temperature"]
         limit = settings["max_output_tokens"]
         read = context_tokens(settings["instructions"], settings["tools"], entries)
-        return Plan(
+        return ResponsePlan(
             conversation=config.get("conversation") != "none",
             shown=shown,
             modality="audio" if "audio" in settings["output_modalities"] else "text",
@@ -289,7 +289,7 @@ class EngineResponses:
                 else:
                     yield piece
 
-        job = Job(
+        job = EngineJob(
             "answer " + run.id,
             work,
             deliver=lambda piece: self._piece(run, piece, usable),

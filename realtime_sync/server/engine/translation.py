@@ -16,7 +16,7 @@ from typing import Any, Iterator, Mapping, Optional, Union
 from ..agents.base import Agent, Piece, Prompt, Say, agent_pieces
 from . import ga_shapes
 from .configuration import EngineConfiguration
-from .context import EngineContext, Job, Options
+from .context import EngineContext, EngineJob, Options
 from .conversation import EngineConversation, decoded_conversation_audio
 from .exchange import Exchange, Frame
 from .ids import Ids
@@ -78,7 +78,7 @@ class TranslationEngine:
         self._buffer = InputBuffer(PCM)
         self._detector = TurnDetector(agent.activity())
         self._waiting: deque[bytes] = deque()
-        self._job: Optional[Job] = None
+        self._job: Optional[EngineJob] = None
         self._ending = False
         self._exchange = exchange = Exchange(
             self.context,
@@ -201,7 +201,7 @@ class TranslationEngine:
                         piece, prompt, agent.synthesizer, PCM
                     )
 
-        self._job = Job("translate", work, self._heard, self._translated)
+        self._job = EngineJob("translate", work, self._heard, self._translated)
         self.context.submit(self._job)
 
     def _heard(self, piece: Union[str, Piece]) -> None:

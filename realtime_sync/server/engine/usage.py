@@ -32,7 +32,7 @@ def audio_tokens(milliseconds: float, *, assistant: bool) -> int:
 
 
 @attrs.frozen
-class Tokens:
+class UsageTokens:
     """An amount of tokens by kind."""
 
     text: int = 0
@@ -44,25 +44,25 @@ class Tokens:
         """All of them."""
         return self.text + self.audio + self.image
 
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
+    def __add__(self, other: UsageTokens) -> UsageTokens:
+        return UsageTokens(
             self.text + other.text, self.audio + other.audio, self.image + other.image
         )
 
 
 def context_tokens(
     instructions: str, tools: Iterable[Any], entries: Iterable[ConversationEntry]
-) -> Tokens:
+) -> UsageTokens:
     """Count what a model reads before it answers."""
     words = text_tokens(instructions)
     words += sum(text_tokens(json.dumps(tool)) for tool in tools)
-    total = Tokens(text=words)
+    total = UsageTokens(text=words)
     for entry in entries:
         total += entry_tokens(entry)
     return total
 
 
-def entry_tokens(entry: ConversationEntry) -> Tokens:
+def entry_tokens(entry: ConversationEntry) -> UsageTokens:
     """Count one item."""
     item = entry.item
     assistant = item.get("role") == "assistant"
@@ -76,10 +76,12 @@ def entry_tokens(entry: ConversationEntry) -> Tokens:
     heard = sum(
         audio_tokens(clip.ms, assistant=assistant) for clip in entry.clips.values()
     )
-    return Tokens(words, heard, images)
+    return UsageTokens(words, heard, images)
 
 
-def usage(read: Tokens, written: Tokens, *, before: int) -> dict[str, Any]:
+def response_usage(
+    read: UsageTokens, written: UsageTokens, *, before: int
+) -> dict[str, Any]:
     """
     Build the ``usage`` of a response.
 

@@ -20,7 +20,7 @@ MOST_CALLS = 1000
 
 
 @attrs.define(eq=False)
-class Call:
+class HostedCall:
     """
     One call.
 
@@ -44,25 +44,25 @@ class HostedCalls:
         # Guards _ids and _calls.
         self._lock = threading.Lock()
         self._ids = ids
-        self._calls: dict[str, Call] = {}
+        self._calls: dict[str, HostedCall] = {}
 
-    def create(self, session: Optional[Mapping[str, Any]], status: str) -> Call:
+    def create(self, session: Optional[Mapping[str, Any]], status: str) -> HostedCall:
         """Add a call: ``active`` from a client, ``ringing`` from outside."""
         with self._lock:
-            call = Call(self._ids.new("rtc"), session, status)
+            call = HostedCall(self._ids.new("rtc"), session, status)
             self._calls[call.id] = call
             while len(self._calls) > MOST_CALLS:
                 del self._calls[next(iter(self._calls))]
         return call
 
-    def find(self, call_id: str) -> Optional[Call]:
+    def find(self, call_id: str) -> Optional[HostedCall]:
         """Return the call of that id, or None."""
         with self._lock:
             return self._calls.get(call_id)
 
     def change(
         self,
-        call: Call,
+        call: HostedCall,
         status: str,
         *,
         detail: object = None,

@@ -8,12 +8,14 @@ import json
 import time
 
 from ..live.context import live_context_error
-from .handshake import NotAdmitted
+from .handshake import AdmissionRefused
 from .listener import ListenerHandler
 from .websocket import HostWebSocket
 
 
-def refuse_with_close_reason(handler: ListenerHandler, refused: NotAdmitted) -> None:
+def refuse_with_close_reason(
+    handler: ListenerHandler, refused: AdmissionRefused
+) -> None:
     """Answer the HTTP request with the error instead of upgrading it."""
     error = refused.refusal.event(None)["error"]
     body = json.dumps({"error": error}).encode()
@@ -27,7 +29,7 @@ def refuse_with_close_reason(handler: ListenerHandler, refused: NotAdmitted) -> 
     handler.wfile.write(body)
 
 
-def turn_away_with_close_reason(wire: HostWebSocket, refused: NotAdmitted) -> None:
+def turn_away_with_close_reason(wire: HostWebSocket, refused: AdmissionRefused) -> None:
     """Upgrade, tell the error, close: as the service does with a bad key."""
     event = {"event_id": "event_refused", **refused.refusal.event(None)}
     if refused.live:

@@ -18,10 +18,10 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, Union
 
 from ...transport.logs import area_logger
 from ..clock import Clock
-from ..engine.context import Job
-from .faults import Action, Saboteur, Send
+from ..engine.context import EngineJob
+from .faults import Action, FaultInjector, Send
 from .outbound import Outbound
-from .websocket import Binary, HostWebSocket, Message, Text
+from .websocket import BinaryMessage, HostWebSocket, Message, TextMessage
 from .workers import HostWorkers
 
 _log = area_logger("realtime_sync.server")
@@ -36,7 +36,7 @@ Frame = Mapping[str, Any]
 Event = Callable[[float], list[dict[str, Any]]]
 
 
-class SessionEngine(Protocol):
+class ConnectionEngine(Protocol):
     """What a connection needs of an engine."""
 
     @property
@@ -57,14 +57,14 @@ class SessionEngine(Protocol):
 
     def deadline(self) -> float: ...
 
-    def take_jobs(self) -> list[Job]: ...
+    def take_jobs(self) -> list[EngineJob]: ...
 
     def job_output(
-        self, job: Job, piece: object, now: float
+        self, job: EngineJob, piece: object, now: float
     ) -> list[dict[str, Any]]: ...
 
     def job_done(
-        self, job: Job, error: Optional[BaseException], now: float
+        self, job: EngineJob, error: Optional[BaseException], now: float
     ) -> list[dict[str, Any]]: ...
 
     def expire(self) -> None: ...
@@ -91,13 +91,13 @@ class HostConnection:
     def __init__(
         self,
         wire: HostWebSocket,
-        engine: SessionEngine,
+        engine: ConnectionEngine,
         *,
         clock: Clock,
         workers: HostWorkers,
         sent: Callable[[Frame], None],
         received: Callable[[bytes], None],
-        saboteur: Optional[Saboteur] = None,
+        saboteur: Optional[FaultInjector] = None,
         ping_interval: float = _PING_SECONDS,
         write_timeout: float = 60.0,
     ) -> None:
@@ -110,7 +110,7 @@ class HostConnection:
         self._write_timeout = write_timeout
         self._outbound = Outbound(
             wire,
-            saboteur or Saboteur(),
+            saboteur or FaultInjector(),
             sent=sent,
             end=partial(_end_engine_of_connection, engine),
         )
@@ -329,10 +329,10 @@ class HostConnection:
                 self._messages.clear()
                 return
             now = self._clock.now()
-            if isinstance(message, Text):
+            if isinstance(message, TextMessage):
                 self._received(message.data)
                 self._emit(self.engine.receive_text(message.data, now))
-            elif isinstance(message, Binary):
+            elif isinstance(message, BinaryMessage):
                 self._emit(self.engine.receive_binary(now))
 
     def _emit(self, frames: Sequence[Union[dict[str, Any], bytes]]) -> None:
@@ -349,7 +349,7 @@ class HostConnection:
 
     # -- worker threads --------------------------------------------------------
 
-    def _perform(self, job: Job) -> None:
+    def _perform(self, job: EngineJob) -> None:
         error: Optional[BaseException] = None
         try:
             if not job.dropped:
@@ -378,7 +378,7 @@ class HostConnection:
         return True
 
 
-def _end_engine_of_connection(engine: SessionEngine, reason: str) -> None:
+def _end_engine_of_connection(engine: ConnectionEngine, reason: str) -> None:
     """End a session as the service would, for a reason that GPT-Live knows."""
     end = getattr(engine, "end", None)
     if end is None:

@@ -12,7 +12,7 @@ from ..agents.tools import McpTool
 from ..engine.context import Options
 from ..engine.core import Engine
 from ..engine.translation import TranslationEngine
-from .connection import SessionEngine
+from .connection import ConnectionEngine
 from .handshake import Admission
 
 
@@ -26,7 +26,7 @@ class EngineSource(Protocol):
 
     def engine(
         self, *, now: float, model: str, session_type: str, dialect: str
-    ) -> SessionEngine:
+    ) -> ConnectionEngine:
         """
         Return an engine for one client.
 
@@ -47,7 +47,7 @@ def engine_for(
     options: Options,
     rng: random.Random,
     mcp: Optional[Mapping[str, Sequence[McpTool]]] = None,
-) -> SessionEngine:
+) -> ConnectionEngine:
     """
     Return the engine of one client's session.
 

@@ -213,7 +213,7 @@ def encoded_faulty_frame(frame: Frame) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-class Saboteur:
+class FaultInjector:
     """
     Turns the frames of one connection into what is really done.
 

@@ -14,7 +14,7 @@ import attrs
 from ..engine.beta_frames import unknown_to_beta_version
 from ..engine.refusal import Refusal, refusal_choices
 from .calls import HostedCalls
-from .origin import AllowedOrigins, Caller, origin_refusal
+from .origin import AllowedOrigins, RequestOrigin, origin_refusal
 from .secrets import EphemeralSecrets, digest_of_secret
 
 _VOICE_LIVE_PATH = "/voice-live/realtime"
@@ -36,7 +36,7 @@ UNAUTHORIZED, BAD_REQUEST = 3000, 4000
 """Close codes after an ``error``: a bad key, a bad request."""
 
 
-class NotAdmitted(Exception):
+class AdmissionRefused(Exception):
     """
     The connection is refused.
 
@@ -165,33 +165,33 @@ class HandshakeGate:
     refuse_early: bool = False
     allowed: AllowedOrigins = AllowedOrigins()
 
-    def check_caller(self, caller: Caller) -> None:
+    def check_caller(self, caller: RequestOrigin) -> None:
         """
         Refuse pages of other sites, before anything else is looked at.
 
         Raises:
-            NotAdmitted: the request's host or origin is foreign.
+            AdmissionRefused: the request's host or origin is foreign.
         """
         refused = origin_refusal(caller, self.allowed)
         if refused is not None:
-            raise NotAdmitted(Refusal(refused, code="forbidden"), status=403)
+            raise AdmissionRefused(Refusal(refused, code="forbidden"), status=403)
 
     def admit(self, knock: HandshakeRequest, now: float) -> Admission:
         """
         Decide about a connection.
 
         Raises:
-            NotAdmitted: it is refused.
+            AdmissionRefused: it is refused.
         """
         live = _LIVE_PATH.fullmatch(knock.path)
         if live is None and knock.path not in _REALTIME_PATHS | _TRANSLATION_PATHS:
             refusal = Refusal(f"Invalid URL (GET {knock.path})", code="unknown_url")
-            raise NotAdmitted(refusal, status=404)
+            raise AdmissionRefused(refusal, status=404)
         try:
             if live is not None:
                 return self._admit_live(knock, live, now)
             return self._admit(knock, now)
-        except NotAdmitted as refused:
+        except AdmissionRefused as refused:
             if self.refuse_early:
                 refused.close_code = None
             raise
@@ -201,7 +201,7 @@ class HandshakeGate:
         Check a key; returns the session that an ephemeral one stands for.
 
         Raises:
-            NotAdmitted: it is missing, unknown or expired.
+            AdmissionRefused: it is missing, unknown or expired.
         """
         if key is not None and key.startswith("ek_"):
             session = self.secrets.session(key, now)
@@ -216,7 +216,7 @@ class HandshakeGate:
             refusal = Refusal(
                 f"Incorrect API key provided: {shown}.", code="invalid_api_key"
             )
-        raise NotAdmitted(refusal, close_code=UNAUTHORIZED, status=401)
+        raise AdmissionRefused(refusal, close_code=UNAUTHORIZED, status=401)
 
     def _is_known(self, key: Optional[str]) -> bool:
         """Compare with every key, so that the time it takes tells nothing."""
@@ -329,8 +329,8 @@ def _session_type_of_handshake(intent: Optional[str]) -> str:
     return intent
 
 
-def _bad_handshake(message: str, code: Optional[str] = None) -> NotAdmitted:
-    return NotAdmitted(Refusal(message, code=code), close_code=BAD_REQUEST)
+def _bad_handshake(message: str, code: Optional[str] = None) -> AdmissionRefused:
+    return AdmissionRefused(Refusal(message, code=code), close_code=BAD_REQUEST)
 
 
 _REFUSALS: Mapping[int, tuple[str, Optional[str]]] = {
@@ -345,13 +345,13 @@ _REFUSALS: Mapping[int, tuple[str, Optional[str]]] = {
 }
 
 
-def handshake_refused_with(status: int) -> NotAdmitted:
+def handshake_refusal(status: int) -> AdmissionRefused:
     """Build the refusal with an HTTP status, or a close code above 1000."""
     message, code = _REFUSALS.get(status, ("Bad request.", None))
     refusal = Refusal(message, code=code)
     if status > 1000:
-        return NotAdmitted(refusal, close_code=status)
-    return NotAdmitted(refusal, status=status)
+        return AdmissionRefused(refusal, close_code=status)
+    return AdmissionRefused(refusal, status=status)
 
 
 def handshake_protocol(knock: HandshakeRequest) -> Optional[str]:

@@ -18,7 +18,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ...errors import ConfigurationError
 from ...transport.logs import area_logger
-from .origin import Caller
+from .origin import RequestOrigin
 
 _log = area_logger("realtime_sync.server")
 _BACKLOG = 256
@@ -28,7 +28,7 @@ MOST_WAITING = 256
 """Connections whose request is not complete; for one more the oldest is dropped."""
 _POLL_SECONDS = 0.05
 CALLER = "realtime_sync.caller"
-"""Where the application finds the `Caller` in its environment."""
+"""Where the application finds the `RequestOrigin` in its environment."""
 
 Upgrade = Callable[["ListenerHandler"], None]
 
@@ -81,9 +81,9 @@ class ListenerHandler(WSGIRequestHandler):
         """Add the caller: werkzeug lets an absolute target replace the host."""
         return {**super().make_environ(), CALLER: self.caller()}
 
-    def caller(self) -> Caller:
+    def caller(self) -> RequestOrigin:
         """Return what the request says of where it comes from."""
-        return Caller(
+        return RequestOrigin(
             hosts=self.headers.get_all("Host", []),
             origins=self.headers.get_all("Origin", []),
             address=self.connection.getsockname()[0],

@@ -19,7 +19,7 @@ from ..engine.refusal import Refusal
 from ..live.context import ATTACHED, PRIMARY
 from ..live.engine import LiveEngine, Source
 from ..live.hub import HubParticipant, SessionHub
-from .handshake import Admission, NotAdmitted
+from .handshake import Admission, AdmissionRefused
 
 MOST_SESSIONS: Final = 200
 """Sessions that are remembered; the oldest that have ended are not found any more."""
@@ -85,7 +85,7 @@ class LiveSessions:
         Return what a new connection has of its session.
 
         Raises:
-            NotAdmitted: there is no such session, or too many are attached.
+            AdmissionRefused: there is no such session, or too many are attached.
         """
         if admission.attach is not None:
             hub = self.find(admission.attach)
@@ -94,7 +94,7 @@ class LiveSessions:
             try:
                 return hub.join(ATTACHED, graceful=admission.graceful)
             except Refusal as refusal:
-                raise NotAdmitted(refusal, status=429) from None
+                raise AdmissionRefused(refusal, status=429) from None
         source = None
         if admission.fork is not None:
             source = self._source(admission.fork)
@@ -125,7 +125,7 @@ class LiveSessions:
         Go on from a stored session; returns the id of the new one.
 
         Raises:
-            NotAdmitted: there is no such session.
+            AdmissionRefused: there is no such session.
             Refusal: the configuration is wrong.
         """
         source = self._source(session_id)
@@ -136,7 +136,7 @@ class LiveSessions:
         Answer a call that rings.
 
         Raises:
-            NotAdmitted: there is no such call.
+            AdmissionRefused: there is no such call.
             Refusal: it was decided about before, or the configuration is wrong.
         """
         call = self._undecided(session_id)
@@ -148,7 +148,7 @@ class LiveSessions:
         Refuse a call that rings.
 
         Raises:
-            NotAdmitted: there is no such call.
+            AdmissionRefused: there is no such call.
             Refusal: it was decided about before.
         """
         call = self._undecided(session_id)
@@ -159,7 +159,7 @@ class LiveSessions:
         Hand a call on to another telephone, which ends it here.
 
         Raises:
-            NotAdmitted: there is no such session.
+            AdmissionRefused: there is no such session.
             Refusal: it is no telephone call.
         """
         hub = self._running(session_id)
@@ -172,7 +172,7 @@ class LiveSessions:
         End a session.
 
         Raises:
-            NotAdmitted: there is no such session, or it has ended.
+            AdmissionRefused: there is no such session, or it has ended.
         """
         self._end(self._running(session_id), "close_requested")
 
@@ -205,7 +205,7 @@ class LiveSessions:
         Return the recording of a stored session as a WAV file.
 
         Raises:
-            NotAdmitted: there is none.
+            AdmissionRefused: there is none.
         """
         hub = self.stored(session_id)
         with hub.lock:
@@ -220,7 +220,7 @@ class LiveSessions:
         Return the session of that id.
 
         Raises:
-            NotAdmitted: there is none.
+            AdmissionRefused: there is none.
         """
         with self._lock:
             hub = self._hubs.get(session_id)
@@ -233,7 +233,7 @@ class LiveSessions:
         Return the session of that id, which is stored.
 
         Raises:
-            NotAdmitted: there is none, or it is not stored.
+            AdmissionRefused: there is none, or it is not stored.
         """
         hub = self.find(session_id)
         with hub.lock:
@@ -257,7 +257,7 @@ class LiveSessions:
         """The session that a program names, which has to know better."""
         try:
             return self._running(session_id)
-        except NotAdmitted as exc:
+        except AdmissionRefused as exc:
             raise ConfigurationError(str(exc)) from None
 
     def _undecided(self, session_id: str) -> RingingCall:
@@ -283,7 +283,7 @@ class LiveSessions:
         Add a session that has not begun.
 
         Raises:
-            NotAdmitted: too many run.
+            AdmissionRefused: too many run.
         """
         engine = LiveEngine(
             self._agent,
@@ -305,7 +305,7 @@ class LiveSessions:
                 del self._hubs[hub.session_id]
         if full:
             refusal = Refusal("Too many sessions.", code="rate_limit_exceeded")
-            raise NotAdmitted(refusal, status=429)
+            raise AdmissionRefused(refusal, status=429)
         return hub
 
     def _end_expired(self) -> None:
@@ -350,9 +350,9 @@ class LiveSessions:
         hub.act(now, lambda engine: engine.hang_up(reason, now))
 
 
-def live_session_not_found(session_id: str) -> NotAdmitted:
+def live_session_not_found(session_id: str) -> AdmissionRefused:
     """Refuse what means a session that there is not."""
-    return NotAdmitted(
+    return AdmissionRefused(
         Refusal(
             f"No session with id '{session_id[:200]}' was found.",
             code="session_id_not_found",

@@ -91,7 +91,7 @@ class LiveRest:
             session_id: of its path.
 
         Raises:
-            NotAdmitted: there is no such session.
+            AdmissionRefused: there is no such session.
             Refusal: the body is wrong, or the session does not allow it.
         """
         name = endpoint.partition("_")[2]

@@ -24,7 +24,7 @@ _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#@\s]+)
 
 
 @attrs.frozen(kw_only=True)
-class Caller:
+class RequestOrigin:
     """
     What a request says of where it comes from and whom it means.
 
@@ -85,7 +85,7 @@ def is_local_host_of_origin(bound: str) -> bool:
     return host is not None and _is_loopback_origin(host)
 
 
-def origin_refusal(caller: Caller, allowed: AllowedOrigins) -> Optional[str]:
+def origin_refusal(caller: RequestOrigin, allowed: AllowedOrigins) -> Optional[str]:
     """
     Return why a request is refused; None for one that is served.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Callable, Mapping, Optional
 
-from .faults import Action, Close, Drop, End, Saboteur, Send, Silence, Wait
+from .faults import Action, Close, Drop, End, FaultInjector, Send, Silence, Wait
 from .websocket import HostWebSocket
 
 DRIP_SECONDS = 0.02
@@ -27,7 +27,7 @@ class Outbound:
     def __init__(
         self,
         wire: HostWebSocket,
-        saboteur: Saboteur,
+        saboteur: FaultInjector,
         *,
         sent: Callable[[Mapping[str, Any]], None],
         end: Callable[[str], None],

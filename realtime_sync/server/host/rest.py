@@ -22,8 +22,8 @@ from ..engine.client_json import decoded_client_json
 from ..engine.configuration import EngineConfiguration
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal, refuse_invalid_json, refuse_missing
-from .calls import Call, HostedCalls, sdp_answer_to_call
-from .handshake import HandshakeGate, HandshakeRequest, NotAdmitted
+from .calls import HostedCall, HostedCalls, sdp_answer_to_call
+from .handshake import AdmissionRefused, HandshakeGate, HandshakeRequest
 from .listener import CALLER
 from .live import LiveSessions
 from .live_rest import LiveRest, live_rest_rules
@@ -110,7 +110,7 @@ class HostRest:
                 response = live.answer(endpoint, _rest_json, request, **arguments)
             else:
                 response = getattr(self, "_" + endpoint)(request, **arguments)
-        except NotAdmitted as refused:
+        except AdmissionRefused as refused:
             response = _rest_error(refused.refusal, refused.status)
         except Refusal as refusal:
             response = _rest_error(refusal, 400)
@@ -240,13 +240,13 @@ class HostRest:
         self.hung_up(call_id)
         return Response(status=200)
 
-    def _call(self, call_id: str, status: Optional[str] = None) -> Call:
+    def _call(self, call_id: str, status: Optional[str] = None) -> HostedCall:
         call = self.calls.find(call_id)
         if call is None:
             refusal = Refusal(
                 f"No call with id '{call_id}' was found.", code="call_not_found"
             )
-            raise NotAdmitted(refusal, status=404)
+            raise AdmissionRefused(refusal, status=404)
         if status not in (None, call.status):
             raise Refusal(f"The call is {call.status}, not {status}.")
         return call
@@ -257,7 +257,7 @@ def _check_rest_body(request: Request, taken: Collection[str]) -> None:
     has_body = chunked or bool(request.content_length)
     refused = origin_body_refusal(request.mimetype, has_body, taken)
     if refused is not None:
-        raise NotAdmitted(Refusal(refused, code="forbidden"), status=403)
+        raise AdmissionRefused(Refusal(refused, code="forbidden"), status=403)
 
 
 def _rest_secret_lifetime(expires_after: object) -> int:

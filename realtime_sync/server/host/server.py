@@ -28,23 +28,23 @@ from .close_reason import (
     refuse_with_close_reason,
     turn_away_with_close_reason,
 )
-from .connection import HostConnection, SessionEngine
+from .connection import ConnectionEngine, HostConnection
 from .engines import engine_for
-from .faults import Fault, Saboteur
+from .faults import Fault, FaultInjector
 from .handshake import (
     Admission,
+    AdmissionRefused,
     HandshakeGate,
     HandshakeRequest,
-    NotAdmitted,
     handshake_protocol,
-    handshake_refused_with,
+    handshake_refusal,
 )
 from .listener import HostListener, ListenerHandler
 from .live import LiveSessions
 from .origin import AllowedOrigins, is_local_host_of_origin
 from .rest import HostRest
 from .secrets import EphemeralSecrets
-from .sessions import FrameLog, ServerSession, session_frame_size
+from .sessions import ServerSession, SessionFrameLog, session_frame_size
 from .turnlog import TurnLog
 from .websocket import HostWebSocket
 from .workers import HostWorkers
@@ -273,19 +273,19 @@ class Server:
     def _knocked(self, handler: ListenerHandler) -> None:
         headers = [(name, value) for name, value in handler.headers.items()]
         knock = HandshakeRequest.of(handler.path, {n.lower(): v for n, v in headers})
-        refused: Optional[NotAdmitted] = None
+        refused: Optional[AdmissionRefused] = None
         faults: tuple[Fault, ...] = ()
         try:
             self._gate.check_caller(handler.caller())
             faults = self._chosen_faults(knock)
             if len(self.open_sessions()) >= self._max_sessions:
-                raise NotAdmitted(
+                raise AdmissionRefused(
                     Refusal("Too many sessions.", code="rate_limit_exceeded"),
                     status=429,
                 )
             admission = self._gate.admit(knock, self.clock.now())
             engine = self._engine(admission, faults)
-        except NotAdmitted as exc:
+        except AdmissionRefused as exc:
             refused = exc
             exc.live = knock.is_live
             if exc.close_code is None:
@@ -315,7 +315,7 @@ class Server:
         Put together what is to go wrong with a connection.
 
         Raises:
-            NotAdmitted: that it is refused, or a fault in the URL is unknown.
+            AdmissionRefused: that it is refused, or a fault in the URL is unknown.
         """
         with self._lock:
             self._connections += 1
@@ -325,10 +325,10 @@ class Server:
             try:
                 chosen += [Fault.parse(text) for text in knock.query.get("fault", ())]
             except ConfigurationError as exc:
-                raise NotAdmitted(Refusal(str(exc), param="fault")) from exc
+                raise AdmissionRefused(Refusal(str(exc), param="fault")) from exc
         for fault in chosen:
             if fault.name == "refuse" and number <= (fault.amount or number):
-                raise handshake_refused_with(int(fault.where or 401))
+                raise handshake_refusal(int(fault.where or 401))
         flapping = [
             f for f in chosen if f.name == "flap" and number <= int(f.where or 0)
         ]
@@ -369,12 +369,14 @@ class Server:
         with self._lock:
             return random.Random(self._rng.random())
 
-    def _engine(self, admission: Admission, faults: tuple[Fault, ...]) -> SessionEngine:
+    def _engine(
+        self, admission: Admission, faults: tuple[Fault, ...]
+    ) -> ConnectionEngine:
         """
         Return the session's side of a new connection.
 
         Raises:
-            NotAdmitted: it is to join a session that there is not.
+            AdmissionRefused: it is to join a session that there is not.
         """
         if admission.session_type == "live" and not hasattr(self.agent, "engine"):
             return self.live.admit(admission, frozenset(f.name for f in faults))
@@ -391,10 +393,12 @@ class Server:
         self,
         wire: HostWebSocket,
         admission: Admission,
-        engine: SessionEngine,
+        engine: ConnectionEngine,
         faults: tuple[Fault, ...],
     ) -> ServerSession:
-        received, sent = FrameLog(self._keep_frames), FrameLog(self._keep_frames)
+        received, sent = SessionFrameLog(self._keep_frames), SessionFrameLog(
+            self._keep_frames
+        )
         session = ServerSession(engine, admission, received, sent)
         turns = TurnLog(f"[{session.id[-4:]}]")
 
@@ -409,7 +413,9 @@ class Server:
             workers=self._workers,
             sent=sent_out,
             received=lambda data: received.append(_decoded_for_server(data), len(data)),
-            saboteur=Saboteur(faults, other=_respelling_for_server(admission.dialect)),
+            saboteur=FaultInjector(
+                faults, other=_respelling_for_server(admission.dialect)
+            ),
             ping_interval=self._ping_interval,
         )
         if isinstance(engine, HubParticipant):

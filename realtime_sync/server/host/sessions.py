@@ -23,7 +23,7 @@ from .faults import Drop, Send, encoded_faulty_frame
 from .handshake import Admission
 
 
-class FrameLog(Sequence[Any]):
+class SessionFrameLog(Sequence[Any]):
     """
     The newest frames of one direction; bounded by count and by bytes.
 
@@ -70,7 +70,7 @@ class FrameLog(Sequence[Any]):
         return iter(self._copy())
 
     def __repr__(self) -> str:
-        return f"<FrameLog {len(self)} frames>"
+        return f"<SessionFrameLog {len(self)} frames>"
 
 
 def session_frame_size(frame: Mapping[str, Any]) -> int:
@@ -103,8 +103,8 @@ class ServerSession:
 
     engine: Any
     admission: Admission
-    received: FrameLog
-    sent: FrameLog
+    received: SessionFrameLog
+    sent: SessionFrameLog
     connection: HostConnection = attrs.field(init=False)
     open: bool = True
 

@@ -27,20 +27,20 @@ _quiet = area_logger("realtime_sync.server.websocket")
 
 
 @attrs.frozen
-class Text:
+class TextMessage:
     """A whole text message, not yet decoded."""
 
     data: bytes
 
 
 @attrs.frozen
-class Binary:
+class BinaryMessage:
     """A whole binary message."""
 
     data: bytes
 
 
-Message = Union[Text, Binary]
+Message = Union[TextMessage, BinaryMessage]
 
 
 class HostWebSocket:
@@ -144,7 +144,7 @@ class HostWebSocket:
         return self._message(data)
 
     def _message(self, data: bytes) -> Message:
-        return Text(data) if self._opcode is Opcode.TEXT else Binary(data)
+        return TextMessage(data) if self._opcode is Opcode.TEXT else BinaryMessage(data)
 
     # -- sending ---------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Union
 import attrs
 
 from ..agents.base import Agent
-from ..engine.context import Job, Options
+from ..engine.context import EngineJob, Options
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
 from .settings import LiveSettings
@@ -51,7 +51,7 @@ class LiveContext:
     expires_at: int
     clock_ms: int = 0
     out: list[tuple[Audience, Frame]] = attrs.field(factory=list)
-    jobs: list[Job] = attrs.field(factory=list)
+    jobs: list[EngineJob] = attrs.field(factory=list)
     working: int = 0
     faults: frozenset[str] = frozenset()
 
@@ -87,9 +87,9 @@ class LiveContext:
         work: Callable[[], Iterator[Any]],
         deliver: Callable[[Any], None],
         finish: Callable[[Optional[BaseException]], None],
-    ) -> Job:
+    ) -> EngineJob:
         """Hand work to the host."""
-        job = Job(name, work, deliver, finish)
+        job = EngineJob(name, work, deliver, finish)
         self.jobs.append(job)
         self.working += 1
         return job

@@ -16,7 +16,7 @@ import attrs
 
 from ..agents.base import Agent
 from ..engine.client_json import decoded_client_json
-from ..engine.context import Job, Options
+from ..engine.context import EngineJob, Options
 from ..engine.ids import Ids
 from ..engine.refusal import (
     Refusal,
@@ -340,20 +340,22 @@ class LiveEngine:
             self.context.out = []
         return out
 
-    def take_jobs(self) -> list[Job]:
+    def take_jobs(self) -> list[EngineJob]:
         """Return the work that came up since the last call."""
         if self.context is None:
             return []
         jobs, self.context.jobs = self.context.jobs, []
         return jobs
 
-    def job_output(self, job: Job, piece: Any, now: float) -> None:
+    def job_output(self, job: EngineJob, piece: Any, now: float) -> None:
         """Take one element of a job's output."""
         self._set_now(now)
         if not job.dropped and not self.ended:
             job.deliver(piece)
 
-    def job_done(self, job: Job, error: Optional[BaseException], now: float) -> None:
+    def job_done(
+        self, job: EngineJob, error: Optional[BaseException], now: float
+    ) -> None:
         """Take the end of a job, or what it died of."""
         self._set_now(now)
         self._live().working -= 1

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from typing import Any, Callable, Final, Mapping, Optional, Union
 
-from ..engine.context import Job
+from ..engine.context import EngineJob
 from ..engine.refusal import Refusal
 from .context import ATTACHED, EVERYBODY, PRIMARY, Audience
 from .engine import LiveEngine
@@ -134,7 +134,7 @@ class SessionHub:
 
 class HubParticipant:
     """
-    What one connection has of a session; drives like any `SessionEngine`.
+    What one connection has of a session; drives like any `ConnectionEngine`.
 
     Attributes:
         role: ``primary`` or ``attached``.
@@ -155,7 +155,7 @@ class HubParticipant:
         self.listening = role == PRIMARY
         self._graceful = graceful
         self._queue: deque[Frame] = deque()
-        self._own_jobs: dict[int, Job] = {}
+        self._own_jobs: dict[int, EngineJob] = {}
         self._cut: Optional[tuple[int, str]] = None
         self._now = 0.0
 
@@ -235,19 +235,19 @@ class HubParticipant:
         with self.hub.lock:
             return 0.0 if self._queue else self.hub.engine.deadline()
 
-    def take_jobs(self) -> list[Job]:
+    def take_jobs(self) -> list[EngineJob]:
         """Return the work that came up since the last call."""
         with self.hub.lock:
             jobs = self.hub.engine.take_jobs()
             self._own_jobs.update((id(job), job) for job in jobs)
         return jobs
 
-    def job_output(self, job: Job, piece: Any, now: float) -> list[Frame]:
+    def job_output(self, job: EngineJob, piece: Any, now: float) -> list[Frame]:
         """Take one element of a job's output; returns the frames to send."""
         return self._do(now, lambda engine: engine.job_output(job, piece, now))
 
     def job_done(
-        self, job: Job, error: Optional[BaseException], now: float
+        self, job: EngineJob, error: Optional[BaseException], now: float
     ) -> list[Frame]:
         """Take the end of a job, or what it died of; returns the frames to send."""
 

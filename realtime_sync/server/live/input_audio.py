@@ -9,7 +9,7 @@ from typing import Callable, Iterator, Optional
 
 import attrs
 
-from ..engine.context import Job
+from ..engine.context import EngineJob
 from ..engine.input_buffer import InputBuffer
 from ..engine.sound import expand_sound, to_native_sound
 from ..engine.turns import Started, TurnDetector, TurnRules
@@ -65,7 +65,7 @@ class LiveInputAudio:
         self._buffer = InputBuffer(self._form)
         self._detector = TurnDetector(context.agent.activity())
         # Those that wait for their turn; the first is being worked on.
-        self._jobs: deque[Callable[[], Job]] = deque()
+        self._jobs: deque[Callable[[], EngineJob]] = deque()
 
     @property
     def speaking(self) -> bool:

@@ -18,7 +18,7 @@ from ..agents.base import (
     agent_pieces,
     item_text,
 )
-from ..engine.context import Job
+from ..engine.context import EngineJob
 from ..engine.refusal import Refusal
 from ..engine.responses import spoken_for_response
 from .appends import Appends
@@ -51,7 +51,7 @@ class VoiceThought:
     handed_on: bool = False
     text: list[Say] = attrs.field(factory=list)
     obsolete: bool = False
-    job: Optional[Job] = None
+    job: Optional[EngineJob] = None
 
     def drop(self) -> None:
         """Nobody waits for it any more."""
@@ -85,7 +85,7 @@ class LiveVoice:
         self.line = OutputAudioLine(context.settings.form, self._told)
         self._thought: Optional[VoiceThought] = None
         self._work: Optional[VoiceThought] = None
-        self._speaking: list[Job] = []
+        self._speaking: list[EngineJob] = []
         self._acknowledgements: list[Acknowledgement] = []
         self._delegations: dict[str, int] = {}
         self._deferred_ms: Optional[int] = None

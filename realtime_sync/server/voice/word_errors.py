@@ -40,7 +40,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+")
 _SYMBOLS: Final = {"%": " percent ", "&": " and ", "°": " degrees ", "-": " "}
 
 
-class WordErrors(NamedTuple):
+class WordErrorCount(NamedTuple):
     """How many words are wrong, and out of how many said."""
 
     errors: int
@@ -67,7 +67,7 @@ def normal_words(text: str) -> list[str]:
     ]
 
 
-def word_errors(reference: str, hypothesis: str) -> WordErrors:
+def word_errors(reference: str, hypothesis: str) -> WordErrorCount:
     """
     Count the words to change, to add and to drop.
 
@@ -79,7 +79,7 @@ def word_errors(reference: str, hypothesis: str) -> WordErrors:
         hypothesis: what was understood.
     """
     said, heard = normal_words(reference), normal_words(hypothesis)
-    return WordErrors(_word_distance(said, heard), len(said))
+    return WordErrorCount(_word_distance(said, heard), len(said))
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:

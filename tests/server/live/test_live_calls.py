@@ -11,7 +11,7 @@ import requests
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Call, ManualClock, Server
 from realtime_sync.server.host import live as host_live
-from realtime_sync.server.host.handshake import NotAdmitted
+from realtime_sync.server.host.handshake import AdmissionRefused
 
 from ..clients import Client, client
 from ..sounds import b64, loud, silence
@@ -247,7 +247,7 @@ def test_old_sessions_are_forgotten_and_running_ones_are_not(
     full = post(server, "", CREATE)
     post(server, f"/{ids[0]}/hangup")
     post(server, "", CREATE)
-    with pytest.raises(NotAdmitted):
+    with pytest.raises(AdmissionRefused):
         server.live.find(ids[0])
 
     assert 429 == full.status_code

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.server.agents.scenario import scenario
-from realtime_sync.server.agents.voice import Voice
+from realtime_sync.server.agents.voice import VoiceAgent
 from realtime_sync.server.engine.sound import PCMU, from_native_sound
 from realtime_sync.server.voice import (
     DEMO_QUESTION,
@@ -33,9 +33,9 @@ WEATHER = {
 
 
 @pytest.fixture(scope="module")
-def agent() -> Voice:
+def agent() -> VoiceAgent:
     """The agent; its models are loaded once."""
-    return Voice()
+    return VoiceAgent()
 
 
 def spoken(text: str) -> bytes:
@@ -48,7 +48,7 @@ def heard_again(frames: list[dict[str, Any]]) -> str:
     return default_recognizer().transcribe(b"".join(output_audio(frames)), 24_000)
 
 
-def test_a_spoken_question_is_answered_aloud(agent: Voice) -> None:
+def test_a_spoken_question_is_answered_aloud(agent: VoiceAgent) -> None:
     """The right words of both sides, and an answer that can be heard."""
     talk = LiveTalk(agent)
     talk.start()
@@ -58,7 +58,7 @@ def test_a_spoken_question_is_answered_aloud(agent: Voice) -> None:
     assert 0.2 >= word_error_rate(said(frames), heard_again(frames))
 
 
-def test_a_spoken_question_by_telephone(agent: Voice) -> None:
+def test_a_spoken_question_by_telephone(agent: VoiceAgent) -> None:
     """G.711 in and out, without conversion by the client."""
     talk = LiveTalk(agent)
     talk.start(audio={"format": {"type": "audio/pcmu", "rate": 8000}})
@@ -68,7 +68,7 @@ def test_a_spoken_question_by_telephone(agent: Voice) -> None:
     assert "" != said(frames)
 
 
-def test_what_the_agent_does_not_know_the_client_answers(agent: Voice) -> None:
+def test_what_the_agent_does_not_know_the_client_answers(agent: VoiceAgent) -> None:
     """It hands the question on, says so, and says what the client knows."""
     talk = LiveTalk(agent)
     talk.start()
@@ -86,7 +86,7 @@ def test_what_the_agent_does_not_know_the_client_answers(agent: Voice) -> None:
     assert 0.2 >= word_error_rate("It is sunny in Paris.", heard_again(answer))
 
 
-def test_a_tool_is_called_by_voice(agent: Voice) -> None:
+def test_a_tool_is_called_by_voice(agent: VoiceAgent) -> None:
     """A spoken wish becomes a call of the backend's, and its output speech."""
     talk = LiveTalk(agent)
     backend = {"model": "gpt-5.5", "tools": [WEATHER]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from realtime_sync.server.agents.base import Prompt
-from realtime_sync.server.agents.voice import Voice
+from realtime_sync.server.agents.voice import VoiceAgent
 from realtime_sync.server.engine.activity import EnergyActivity
 from realtime_sync.server.voice import Dialogue, Message, ToolOutput
 
@@ -83,7 +83,8 @@ def test_the_voice_agent_follows_a_response_and_not_its_session(
     """What the session is told to be is not what is to be said."""
     name = "realtime_sync.server.agents.voice.default_activity"
     monkeypatch.setattr(name, EnergyActivity)
-    agent = Voice(recognizer=Silent(), synthesizer=Silent())  # type: ignore[arg-type]
+    silent = Silent()
+    agent = VoiceAgent(recognizer=silent, synthesizer=silent)  # type: ignore[arg-type]
     session = agent.reply(Prompt(instructions="Greet the caller."))
     own = Prompt(instructions="Greet them.", response_instructions="Greet them.")
 
