@@ -15,7 +15,7 @@ from .server_options import (
     session_by_options,
     text_option,
 )
-from .status import LiveState
+from .status import LiveStatus
 from .terminal import open_terminal_screen
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def run_ask(options: argparse.Namespace) -> int:
     with server_url(options) as url, open_terminal_screen(json=options.json) as screen:
         config = {"output_modalities": ["text"]}
         with session_by_options(url, options, config) as session:
-            printed = Printed(screen)
-            state = LiveState(session, screen)
+            printed = AskPrinter(screen)
+            state = LiveStatus(session, screen)
             if not options.json:
                 session.on("response.output_text.delta", printed.piece)
             reply = session.ask(question, timeout=options.timeout)
@@ -69,7 +69,7 @@ def run_ask(options: argparse.Namespace) -> int:
     return 0
 
 
-class Printed:
+class AskPrinter:
     """
     The answer, shown as it comes; in the dispatcher thread.
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..types import UNSET
-from .latency import SpokenTurn
-from .transcript import LiveTranscript
+from .latency import TurnLatency
+from .transcript import TerminalTranscript
 
 if TYPE_CHECKING:
     from .. import Session
@@ -38,12 +38,12 @@ class SpokenConversation:
     def __init__(
         self,
         session: Session,
-        transcript: LiveTranscript,
+        transcript: TerminalTranscript,
         *,
         transcribed: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.turns: list[SpokenTurn] = []
+        self.turns: list[TurnLatency] = []
         self.errors: list[str] = []
         self._transcript = transcript
         self._transcribed = transcribed
@@ -81,7 +81,7 @@ class SpokenConversation:
             return False
         return all(self._answered(turn) for turn in self.turns)
 
-    def _answered(self, turn: SpokenTurn) -> bool:
+    def _answered(self, turn: TurnLatency) -> bool:
         if turn.done is None:
             return False
         if not self._transcribed or turn.heard is not None or not turn.item_id:
@@ -173,16 +173,16 @@ class SpokenConversation:
         with self._changed:
             self.errors.append(str(getattr(event.error, "message", UNSET)))
 
-    def _turn(self, item_id: str | Unset) -> SpokenTurn:
+    def _turn(self, item_id: str | Unset) -> TurnLatency:
         """The turn of an item of the user, made when it is new."""
         item_id = item_id or ""
         for turn in self.turns:
             if turn.item_id == item_id:
                 return turn
-        self.turns.append(SpokenTurn(item_id))
+        self.turns.append(TurnLatency(item_id))
         return self.turns[-1]
 
-    def _answer(self, response_id: str | Unset | None) -> SpokenTurn:
+    def _answer(self, response_id: str | Unset | None) -> TurnLatency:
         """The turn that a response answers: the first one without an answer."""
         response_id = response_id or ""
         for turn in self.turns:
@@ -193,7 +193,7 @@ class SpokenConversation:
                 turn.response_id = response_id
                 return turn
         # Nobody asked: the server speaks by itself.
-        self.turns.append(SpokenTurn("", response_id=response_id))
+        self.turns.append(TurnLatency("", response_id=response_id))
         return self.turns[-1]
 
 

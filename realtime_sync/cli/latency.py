@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from .screen import Table
+from .screen import ScreenTable
 
 if TYPE_CHECKING:
     from ..dispatch.notices import TurnFinished
 
 
 @define
-class SpokenTurn:
+class TurnLatency:
     """
     What one person said and what came back.
 
@@ -77,9 +77,9 @@ COLUMNS = (
 """What is measured, from the end of speech."""
 
 
-def latency_table(turns: Sequence[SpokenTurn]) -> Table:
+def latency_table(turns: Sequence[TurnLatency]) -> ScreenTable:
     """The latencies of all turns as a table."""
-    return Table(
+    return ScreenTable(
         title="milliseconds from end of speech",
         columns=[("turn", "right"), *((title, "right") for title, _ in COLUMNS)],
         rows=[

@@ -11,7 +11,16 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from ..protocol.escape import one_line, terminal_text
-from .screen import LABEL, NOTE, SERVER, USER, Progress, Status, Table, screen_clock
+from .screen import (
+    LABEL,
+    NOTE,
+    SERVER,
+    USER,
+    Progress,
+    ScreenTable,
+    Status,
+    screen_clock,
+)
 
 # Names of the terminal's own colours: they can be read on its dark or light ground.
 STYLES = {USER: "bold cyan", SERVER: "bold green", NOTE: "bold red"}
@@ -122,7 +131,7 @@ class LiveScreen:
     def flush(self) -> None:
         """Rich has done so."""
 
-    def table(self, table: Table) -> None:
+    def table(self, table: ScreenTable) -> None:
         """See `Screen`."""
         self.end()
         grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")

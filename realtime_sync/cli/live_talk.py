@@ -16,7 +16,7 @@ from ..protocol.escape import one_line
 from .json_output import print_json
 from .live_view import LiveView
 from .screen import Screen
-from .server_options import live_session_by_options, recorded
+from .server_options import live_session_by_options, record_session
 from .terminal import open_terminal_screen
 
 BLOCK_MS = 100.0
@@ -76,7 +76,7 @@ def speak_to_live(
     said = bytearray()
     session.on("session.output_audio.delta", lambda event: said.extend(event.delta))
     try:
-        with recorded(session, folder), session:
+        with record_session(session, folder), session:
             sent = _converse_live(session, path, options, view, speaker)
             report = session.close()
         if speaker is not None:

@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: from argparse, after ``--help`` or for bad arguments.
     """
     _open_closed_streams()
-    _show_what_the_streams_cannot_encode()
+    _escape_unencodable_output()
     arguments = sys.argv[1:] if argv is None else list(argv)
     # Without a handler, Python prints the library's warnings to the standard error,
     # where the one line is that says what went wrong.
@@ -96,7 +96,7 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def _show_what_the_streams_cannot_encode() -> None:
+def _escape_unencodable_output() -> None:
     """
     Write a letter that a stream's encoding lacks as an escape.
 

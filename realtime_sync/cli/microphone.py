@@ -13,9 +13,9 @@ from .json_output import print_json
 from .latency import latency_table
 from .screen import Screen
 from .server_options import session_by_options
-from .status import LiveState
+from .status import LiveStatus
 from .terminal import open_terminal_screen
-from .transcript import LiveTranscript
+from .transcript import TerminalTranscript
 
 
 def talk_by_microphone(
@@ -40,8 +40,8 @@ def talk_by_microphone(
     print("speak; Ctrl-C ends the conversation", file=sys.stderr)
     with open_terminal_screen(json=options.json) as screen:
         session = session_by_options(url, options, audio.TALK_CONFIG)
-        conversation = SpokenConversation(session, LiveTranscript(screen))
-        meter = audio.LevelMeter(LiveState(session, screen).heard)
+        conversation = SpokenConversation(session, TerminalTranscript(screen))
+        meter = audio.LevelMeter(LiveStatus(session, screen).heard)
         if microphone is None:
             microphone = audio.Microphone(on_block=meter.feed)
         if speaker is None:

@@ -6,7 +6,7 @@ import sys
 from typing import TextIO
 
 from ..protocol.escape import one_line, terminal_text
-from .screen import LABEL, Progress, Status, Table
+from .screen import LABEL, Progress, ScreenTable, Status
 
 
 class PlainScreen:
@@ -60,7 +60,7 @@ class PlainScreen:
         """See `Screen`."""
         self._out.flush()
 
-    def table(self, table: Table) -> None:
+    def table(self, table: ScreenTable) -> None:
         """See `Screen`."""
         self.end()
         self.write(plain_table(table) + "\n")
@@ -87,7 +87,7 @@ def hanging_on_plain_screen(words: str, who: str = "") -> str:
     return terminal_text(words).replace("\n", "\n" + indent)
 
 
-def plain_table(table: Table) -> str:
+def plain_table(table: ScreenTable) -> str:
     """A table in letters, as wide as it has to be."""
     rows = [[one_line(cell) for cell in row] for row in table.rows]
     rows.insert(0, [title for title, _ in table.columns])

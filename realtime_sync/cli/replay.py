@@ -10,7 +10,7 @@ from ..protocol.escape import one_line
 from .event_lines import counted
 from .json_output import Commands, add_json_option, print_json
 from .terminal import open_terminal_screen
-from .transcript import LiveTranscript
+from .transcript import TerminalTranscript
 
 if TYPE_CHECKING:
     from .. import Router
@@ -44,7 +44,7 @@ def run_replay(options: argparse.Namespace) -> int:
     router = Router("replay")
     with open_terminal_screen(json=options.json) as screen:
         if not options.json:
-            _print_replayed_words(router, LiveTranscript(screen))
+            _print_replayed_words(router, TerminalTranscript(screen))
         snapshot = replay(options.log, router=router, speed=options.speed)
     if options.json:
         print_json(snapshot.to_dict())
@@ -63,7 +63,7 @@ def run_replay(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_replayed_words(router: Router, transcript: LiveTranscript) -> None:
+def _print_replayed_words(router: Router, transcript: TerminalTranscript) -> None:
     """Print what is said when it is said."""
     router.on(
         "conversation.item.input_audio_transcription.completed",
@@ -83,7 +83,7 @@ def _print_replayed_words(router: Router, transcript: LiveTranscript) -> None:
     router.on("error", lambda event: transcript.note(str(event.error.message)))
 
 
-def _written_in_replay(item: object, transcript: LiveTranscript) -> None:
+def _written_in_replay(item: object, transcript: TerminalTranscript) -> None:
     if getattr(item, "role", None) != "user":
         return
     text = "".join(

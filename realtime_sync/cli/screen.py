@@ -55,7 +55,7 @@ class Progress:
 
 
 @frozen
-class Table:
+class ScreenTable:
     """
     Figures in rows.
 
@@ -98,7 +98,7 @@ class Screen(Protocol):
     def flush(self) -> None:
         """Let it be seen."""
 
-    def table(self, table: Table) -> None:
+    def table(self, table: ScreenTable) -> None:
         """Show a table."""
 
     def status(self, now: Status | Progress | None) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .json_output import Commands
-from .server_options import SERVED, need_voices_of_local_server
+from .server_options import SERVED, load_local_voice
 
 _PIECE_S = 0.5
 
@@ -94,7 +94,7 @@ def run_serve(options: argparse.Namespace, stop: threading.Event | None = None) 
         stop: setting it ends the server, as Ctrl-C does.
     """
     if options.agent == "voice":
-        need_voices_of_local_server()
+        load_local_voice()
     from ..server import serve
 
     if stop is None:

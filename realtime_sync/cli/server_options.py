@@ -89,14 +89,14 @@ def server_url(options: argparse.Namespace) -> Iterator[str | None]:
         yield options.url
         return
     say_while_server_starts("starting the local voice server")
-    need_voices_of_local_server()
+    load_local_voice()
     from ..server import serve
 
     with serve(agent="voice", port=0) as server:
         yield server.url
 
 
-def need_voices_of_local_server() -> None:
+def load_local_voice() -> None:
     """
     Load the ears of the local voice server, before anything else of it.
 
@@ -179,7 +179,7 @@ def refuse_dialect_of_live(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def recorded(session: Session | live.LiveSession, folder: Path) -> Iterator[None]:
+def record_session(session: Session | live.LiveSession, folder: Path) -> Iterator[None]:
     """
     Write what a session says and hears to ``session.jsonl`` in a folder.
 

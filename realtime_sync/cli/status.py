@@ -23,7 +23,7 @@ STATES: tuple[tuple[EventName, str], ...] = (
 """Event -> what goes on from then."""
 
 
-class LiveState:
+class LiveStatus:
     """
     Keeps the status of a conversation: who speaks, how loud, how long it took.
 

@@ -29,7 +29,7 @@ from .failures import FAILED, explain_failure
 from .input_files import sound_to_read_twice
 from .json_output import Commands, add_json_option, print_json
 from .progress import WorkProgress
-from .screen import Screen, Table, screen_clock
+from .screen import Screen, ScreenTable, screen_clock
 from .server_options import (
     add_server_options,
     server_url,
@@ -45,7 +45,12 @@ from .transcript_files import (
     transcript_file_names,
     transcript_file_outputs,
 )
-from .transcript_formats import FORMATS, Segment, TranscriptSegments, transcript_words
+from .transcript_formats import (
+    FORMATS,
+    TranscribedSegment,
+    TranscriptSegments,
+    transcript_words,
+)
 
 if TYPE_CHECKING:
     from .. import Session
@@ -93,7 +98,7 @@ class TranscribeResult:
 
     source: SourceToTranscribe
     seconds: float = 0.0
-    segments: list[Segment] = Factory(list)
+    segments: list[TranscribedSegment] = Factory(list)
     problem: str = ""
     note: str = ""
     took: float = 0.0
@@ -479,7 +484,9 @@ class TranscribeListener:
         )
         return segments
 
-    def _heard(self, segments: TranscriptSegments, new: Sequence[Segment]) -> None:
+    def _heard(
+        self, segments: TranscriptSegments, new: Sequence[TranscribedSegment]
+    ) -> None:
         """Write and show what is new; in the dispatcher thread."""
         # An error here would reach nobody: the sender looks at them.
         try:
@@ -555,7 +562,7 @@ def _config_to_transcribe(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def transcribe_table(results: list[TranscribeResult]) -> Table:
+def transcribe_table(results: list[TranscribeResult]) -> ScreenTable:
     """The results of many files."""
     rows = []
     for each in results:
@@ -567,7 +574,7 @@ def transcribe_table(results: list[TranscribeResult]) -> Table:
         rows.append(
             [each.source.named.name, *counts, each.outcome or f"{each.took:.1f} s"]
         )
-    return Table(
+    return ScreenTable(
         columns=[
             ("file", "left"),
             ("seconds", "right"),

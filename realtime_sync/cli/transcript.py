@@ -7,7 +7,7 @@ from .plain_screen import PlainScreen
 from .screen import NOTE, SERVER, USER, Screen
 
 
-class LiveTranscript:
+class TerminalTranscript:
     """
     Shows who says what, as it comes.
 

@@ -14,7 +14,7 @@ from attrs import Factory, asdict, frozen
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
 from .output_files import try_to_write_file
-from .transcript_formats import FORMATS, Segment
+from .transcript_formats import FORMATS, TranscribedSegment
 
 PART = ".part"
 """Ending of a transcript that is not complete."""
@@ -24,11 +24,11 @@ class FoundTranscript(Protocol):
     """What has been recognized so far, as `transcripts.TranscriptSegments` has it."""
 
     @property
-    def ready(self) -> list[Segment]:
+    def ready(self) -> list[TranscribedSegment]:
         """The beginning, up to the first turn that is still to come."""
 
     @property
-    def done(self) -> list[Segment]:
+    def done(self) -> list[TranscribedSegment]:
         """Everything, in the order in which it was spoken."""
 
     @property
@@ -56,16 +56,16 @@ class KeptTranscript:
         until: seconds of the file before which nothing is missing.
     """
 
-    segments: list[Segment] = Factory(list)
+    segments: list[TranscribedSegment] = Factory(list)
     until: float = 0.0
 
     @property
-    def ready(self) -> list[Segment]:
+    def ready(self) -> list[TranscribedSegment]:
         """As `FoundTranscript` has it, before anything else is found."""
         return self.segments
 
     @property
-    def done(self) -> list[Segment]:
+    def done(self) -> list[TranscribedSegment]:
         """Likewise."""
         return self.segments
 
@@ -85,7 +85,7 @@ class TranscriptOutput(Protocol):
     def open(self, seconds: float) -> KeptTranscript:
         """Make sure that it can be written; return what is to be gone on from."""
 
-    def update(self, found: FoundTranscript, new: Sequence[Segment]) -> None:
+    def update(self, found: FoundTranscript, new: Sequence[TranscribedSegment]) -> None:
         """Write what is new, so that it is safe."""
 
     def finish(self, found: FoundTranscript, *, complete: bool) -> Path | None:
@@ -121,7 +121,7 @@ class TranscriptStreamOutput:
             self._stream = self._out
         return KeptTranscript()
 
-    def update(self, found: FoundTranscript, new: Sequence[Segment]) -> None:
+    def update(self, found: FoundTranscript, new: Sequence[TranscribedSegment]) -> None:
         """Write the turns before which none is missing."""
         if found.ready:
             self._write(found.ready)
@@ -136,7 +136,7 @@ class TranscriptStreamOutput:
         self._device.close()
         return self._out
 
-    def _write(self, segments: Sequence[Segment]) -> None:
+    def _write(self, segments: Sequence[TranscribedSegment]) -> None:
         assert self._stream is not None
         text = self._form(segments)
         more = text.removeprefix(self._written)
@@ -208,7 +208,7 @@ class TranscriptFileOutput:
         self._add({"seconds": seconds, "from": kept.until, "force": over})
         return kept
 
-    def update(self, found: FoundTranscript, new: Sequence[Segment]) -> None:
+    def update(self, found: FoundTranscript, new: Sequence[TranscribedSegment]) -> None:
         """Write every segment as it comes, and how far nothing is missing."""
         until = found.recognized
         for each in new:
@@ -271,7 +271,7 @@ def read_transcript_part(path: Path, seconds: float) -> KeptTranscript:
         ConfigurationError: it is of other audio, or of another program.
         OSError: it cannot be read.
     """
-    found: dict[tuple[float, float], Segment] = {}
+    found: dict[tuple[float, float], TranscribedSegment] = {}
     until = 0.0
     text = path.read_text(encoding="utf-8", errors="replace")
     lines = text.split("\n") if text.strip() else []
@@ -286,7 +286,7 @@ def read_transcript_part(path: Path, seconds: float) -> KeptTranscript:
                     raise ConfigurationError(f"{path} is of audio of {length:.2f} s")
             elif values:
                 until = max(until, float(values.pop("until")))
-                segment = Segment(**values)
+                segment = TranscribedSegment(**values)
                 found[segment.start, segment.end] = segment
     except (LookupError, TypeError, ValueError) as exc:
         if isinstance(exc, ConfigurationError):

@@ -22,7 +22,7 @@ GRACE = 0.2
 
 
 @frozen
-class Segment:
+class TranscribedSegment:
     """
     Something that was said.
 
@@ -57,19 +57,19 @@ class _TranscribedTurn:
     ended: bool = False
     text: str | None = None
     failed: str = ""
-    parts: list[Segment] = Factory(list)
+    parts: list[TranscribedSegment] = Factory(list)
 
     @property
     def final(self) -> bool:
         return self.text is not None or bool(self.failed)
 
     @property
-    def segments(self) -> list[Segment]:
+    def segments(self) -> list[TranscribedSegment]:
         """What is to be written of it."""
         if not self.text:
             return []
         if not self.parts:
-            return [Segment(self.start, self.end, self.text)]
+            return [TranscribedSegment(self.start, self.end, self.text)]
         # Some count from the beginning of the turn, some from that of the audio; the
         # former cannot count further than the turn is long.
         last = max(each.end for each in self.parts)
@@ -99,9 +99,9 @@ class TranscriptSegments:
         self,
         session: Session,
         length: float,
-        changed: Callable[[Sequence[Segment]], object] = lambda new: None,
+        changed: Callable[[Sequence[TranscribedSegment]], object] = lambda new: None,
         *,
-        kept: Sequence[Segment] = (),
+        kept: Sequence[TranscribedSegment] = (),
         begin: float = 0.0,
     ) -> None:
         self.length = length
@@ -123,13 +123,13 @@ class TranscriptSegments:
         session.on("connection.closed", self._ended)
 
     @property
-    def done(self) -> list[Segment]:
+    def done(self) -> list[TranscribedSegment]:
         """Everything that is known, in the order in which it was spoken."""
         with self._changed:
             return self._written(self._ordered())
 
     @property
-    def ready(self) -> list[Segment]:
+    def ready(self) -> list[TranscribedSegment]:
         """The beginning, up to the first turn that may still get its text."""
         with self._changed:
             return self._written(itertools.takewhile(_final_text, self._ordered()))
@@ -170,7 +170,7 @@ class TranscriptSegments:
                 self._changed.wait(min(left, GRACE))
         return True
 
-    def _written(self, turns: Iterable[_TranscribedTurn]) -> list[Segment]:
+    def _written(self, turns: Iterable[_TranscribedTurn]) -> list[TranscribedSegment]:
         return self._kept + [one for turn in turns for one in turn.segments]
 
     def _until(self, passed: Callable[[_TranscribedTurn], bool]) -> float:
@@ -229,7 +229,7 @@ class TranscriptSegments:
             return
         with self._changed:
             times = _subtitle_seconds(start), _subtitle_seconds(end)
-            part = Segment(*times, text.strip(), event.speaker or "")
+            part = TranscribedSegment(*times, text.strip(), event.speaker or "")
             self._turn(event.item_id).parts.append(part)
 
     def _completed(
@@ -262,19 +262,19 @@ class TranscriptSegments:
         self._changed.notify_all()
 
 
-def transcript_words(segment: Segment) -> str:
+def transcript_words(segment: TranscribedSegment) -> str:
     """What was said, and by whom if that is known."""
     if segment.speaker:
         return f"{segment.speaker}: {segment.text}"
     return segment.text
 
 
-def transcript_text(segments: Sequence[Segment]) -> str:
+def transcript_text(segments: Sequence[TranscribedSegment]) -> str:
     """One line per segment."""
     return "".join(f"{transcript_words(each)}\n" for each in segments)
 
 
-def transcript_srt(segments: Sequence[Segment]) -> str:
+def transcript_srt(segments: Sequence[TranscribedSegment]) -> str:
     """SubRip subtitles."""
     blocks = [
         f"{number}\n{_subtitle_times(each, ',')}\n"
@@ -284,7 +284,7 @@ def transcript_srt(segments: Sequence[Segment]) -> str:
     return "\n".join(blocks)
 
 
-def transcript_vtt(segments: Sequence[Segment]) -> str:
+def transcript_vtt(segments: Sequence[TranscribedSegment]) -> str:
     """WebVTT subtitles."""
     blocks = [
         f"{_subtitle_times(each, '.')}\n"
@@ -294,7 +294,7 @@ def transcript_vtt(segments: Sequence[Segment]) -> str:
     return "\n".join(["WEBVTT\n", *blocks])
 
 
-FORMATS: dict[str, Callable[[Sequence[Segment]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[TranscribedSegment]], str]] = {
     "txt": transcript_text,
     "srt": transcript_srt,
     "vtt": transcript_vtt,
@@ -311,7 +311,7 @@ def _subtitle_seconds(number: float) -> float:
     return max(0.0, min(number, 1e12))
 
 
-def _subtitle_voice(segment: Segment) -> str:
+def _subtitle_voice(segment: TranscribedSegment) -> str:
     return (
         f"<v {_escaped_subtitle(_subtitle_line(segment.speaker))}>"
         if segment.speaker
@@ -319,7 +319,7 @@ def _subtitle_voice(segment: Segment) -> str:
     )
 
 
-def _subtitle_times(segment: Segment, point: str) -> str:
+def _subtitle_times(segment: TranscribedSegment, point: str) -> str:
     start, end = segment.start, segment.end
     return f"{_subtitle_time(start, point)} --> {_subtitle_time(end, point)}"
 

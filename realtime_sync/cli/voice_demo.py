@@ -16,9 +16,9 @@ from .json_output import print_json
 from .latency import latency_table
 from .output_files import SPOKEN_FILES
 from .screen import Screen
-from .server_options import recorded, session_by_options
-from .status import LiveState
-from .transcript import LiveTranscript
+from .server_options import record_session, session_by_options
+from .status import LiveStatus
+from .transcript import TerminalTranscript
 
 if TYPE_CHECKING:
     from .. import Session
@@ -60,16 +60,16 @@ def speak_voice_demo(
     """
     folder.mkdir(parents=True, exist_ok=True)
     session = session_by_options(url, options, audio.TALK_CONFIG)
-    transcript = LiveTranscript(screen)
+    transcript = TerminalTranscript(screen)
     conversation = SpokenConversation(session, transcript)
-    meter = audio.LevelMeter(LiveState(session, screen).heard)
+    meter = audio.LevelMeter(LiveStatus(session, screen).heard)
     if speaker is not None:
         session.on(
             "response.output_audio.delta",
             lambda event: speaker.write(event.delta or b""),
         )
     try:
-        with recorded(session, folder), session:
+        with record_session(session, folder), session:
             sent = _converse_in_voice_demo(
                 session, path, conversation, options, meter, speaker
             )

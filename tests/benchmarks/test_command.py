@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_sync.cli.bench.runner import foretold_run
+from realtime_sync.cli.bench.runner import run_estimate
 from realtime_sync.cli.bench.scenarios import SCENARIOS, scenario_named
 from realtime_sync.cli.main import main
 
@@ -41,12 +41,12 @@ def test_bench_tells_beforehand_how_long_it_takes(
     chosen = [scenario_named(name) for name in names] or SCENARIOS
     sides = ("ours", "peer", "floor")
 
-    assert foretold_run(chosen, pairs, scale, sides).startswith(said)
+    assert run_estimate(chosen, pairs, scale, sides).startswith(said)
 
 
 def test_bench_counts_only_the_clients_that_are_there() -> None:
     """Without openai there is nothing to take turns with."""
-    assert foretold_run([scenario_named("import")], 5, 1.0, ("ours",)).startswith(
+    assert run_estimate([scenario_named("import")], 5, 1.0, ("ours",)).startswith(
         "5 measurements"
     )
 

@@ -7,7 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from realtime_sync.cli.bench import Row, as_csv, as_json, chart, combined, table
+from realtime_sync.cli.bench import (
+    BenchRow,
+    combine_rows,
+    rows_as_chart,
+    rows_as_csv,
+    rows_as_json,
+    rows_as_table,
+)
 from realtime_sync.cli.bench.report import bench_rows
 
 FOUND = {
@@ -17,7 +24,7 @@ FOUND = {
 }
 
 
-def rows() -> list[Row]:
+def rows() -> list[BenchRow]:
     """One scenario that all three sides have done."""
     return bench_rows("text & more", FOUND)
 
@@ -38,35 +45,35 @@ def test_a_row_without_others_has_no_ratio() -> None:
 
     assert row.ratio is None
     assert row.floors is None
-    assert "p99 ms  2.00" in table([row])
+    assert "p99 ms  2.00" in rows_as_table([row])
 
 
 def test_table_says_the_spread() -> None:
     """The smallest and the largest ratio stand beside the median."""
-    assert "6.0 (5.0-6.0)" in table(rows())
+    assert "6.0 (5.0-6.0)" in rows_as_table(rows())
 
 
 def test_runs_are_combined_into_one_table() -> None:
     """The median of each run stands before the spread of all pairs."""
     slower = {**FOUND, "ours": [{"cpu us": 20.0}, {"cpu us": 30.0}]}
-    (row,) = combined([rows(), bench_rows("text & more", slower)])
+    (row,) = combine_rows([rows(), bench_rows("text & more", slower)])
 
     assert (18.0, 60.0, 2.0) == (row.ours, row.peer, row.floor)
     assert (6.0, 2.5) == row.runs
-    assert "6.0 2.5 (2.0-6.0)" in table([row])
+    assert "6.0 2.5 (2.0-6.0)" in rows_as_table([row])
 
 
 def test_runs_without_others_are_combined_too() -> None:
     """What only we can do has no ratios to be combined."""
     alone = bench_rows("alone", {"ours": [{"p99 ms": 2.0}]})
-    (row,) = combined([alone, alone])
+    (row,) = combine_rows([alone, alone])
 
     assert (2.0, None, ()) == (row.ours, row.peer, row.runs)
 
 
 def test_csv_has_titles_and_every_figure() -> None:
     """The documentation makes a table of it, in which no name is repeated."""
-    titles, line, second = as_csv([*rows(), *rows()]).splitlines()
+    titles, line, second = rows_as_csv([*rows(), *rows()]).splitlines()
 
     assert titles.startswith("scenario,")
     assert "text & more,cpu us,11,60,2.00,6.0 (5.0-6.0),5.50" == line
@@ -75,14 +82,14 @@ def test_csv_has_titles_and_every_figure() -> None:
 
 def test_json_has_every_figure() -> None:
     """Programs read the same as people do."""
-    (row,) = json.loads(as_json(rows()))
+    (row,) = json.loads(rows_as_json(rows()))
 
     assert ("text & more", 6.0) == (row["scenario"], row["ratio"])
 
 
 def test_chart_is_a_picture_with_three_bars() -> None:
     """The longest bar is the peer's, and odd characters do not break it."""
-    tree = ElementTree.fromstring(chart(rows()))
+    tree = ElementTree.fromstring(rows_as_chart(rows()))
     bars = tree.findall("{http://www.w3.org/2000/svg}rect")
     widths = [float(bar.get("width", "")) for bar in bars]
 
@@ -94,7 +101,9 @@ def test_chart_is_a_picture_with_three_bars() -> None:
 def test_chart_has_room_for_a_row_in_which_the_peer_is_faster() -> None:
     """Its bar and its label stand as large as the others, within the picture."""
     found = {"ours": [{"cpu ms": 3.0}], "peer": [{"cpu ms": 1.0}]}
-    tree = ElementTree.fromstring(chart([*rows(), *bench_rows("connect", found)]))
+    tree = ElementTree.fromstring(
+        rows_as_chart([*rows(), *bench_rows("connect", found)])
+    )
     space = "{http://www.w3.org/2000/svg}"
     room = float(tree.get("width", ""))
     bars = {
@@ -113,4 +122,4 @@ def test_chart_leaves_out_what_has_no_peer() -> None:
     """A bar needs something to be compared with."""
     alone = bench_rows("alone", {"ours": [{"cpu us": 2.0}]})
 
-    assert "rect" not in chart(alone)
+    assert "rect" not in rows_as_chart(alone)

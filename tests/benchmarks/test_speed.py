@@ -13,7 +13,13 @@ from typing import Optional
 import pytest
 from attrs import evolve
 
-from realtime_sync.cli.bench import SCENARIOS, Row, Scenario, measure, table
+from realtime_sync.cli.bench import (
+    SCENARIOS,
+    BenchRow,
+    BenchScenario,
+    measure,
+    rows_as_table,
+)
 
 pytest.importorskip("openai", reason="the peer that is measured against")
 
@@ -30,12 +36,12 @@ GENEROUS = {
 """Largest share of the peer's CPU time in the default suite."""
 
 
-def named(name: str) -> Scenario:
+def named(name: str) -> BenchScenario:
     """The scenario of a name."""
     return next(each for each in SCENARIOS if each.name == name)
 
 
-def share(rows: Sequence[Row], unit: str) -> float:
+def share(rows: Sequence[BenchRow], unit: str) -> float:
     """Our figure as a share of the peer's, the median of the pairs."""
     row = next(row for row in rows if row.unit == unit)
     assert row.ratio is not None
@@ -49,7 +55,7 @@ def best_share(name: str, unit: str, bar: float, *, pairs: int, scale: float) ->
         rows = measure(
             [named(name)], pairs=pairs, scale=scale, sides=("ours", "peer", "floor")
         )
-        print(table(rows))
+        print(rows_as_table(rows))
         found = share(rows, unit)
         if found <= bar:
             break
@@ -130,7 +136,7 @@ def test_every_stream_can_be_measured_every_way(tls: bool, plain: bool) -> None:
     """With and without TLS, with and without the modules of the extra."""
     chosen = [each for each in SCENARIOS if each.measurement == "stream"]
     rows = measure(chosen, pairs=2, tls=tls, plain=plain)
-    print(table(rows))
+    print(rows_as_table(rows))
 
     assert {each.name for each in chosen} == {row.scenario for row in rows}
 
@@ -153,7 +159,7 @@ def test_sessions_on_shared_threads_lose_nothing_and_are_few_threads(
     rows = measure(
         [evolve(scenario, events=50, settings=fewer)], pairs=1, sides=("ours", "peer")
     )
-    print(table(rows))
+    print(rows_as_table(rows))
     figures = {row.unit: row.ours for row in rows}
 
     assert 0 == figures["missing"]

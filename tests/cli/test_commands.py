@@ -19,7 +19,7 @@ from realtime_sync.cli.main import command_line_parser
 from realtime_sync.cli.plain_screen import plain_table
 from realtime_sync.cli.transcript_files import TranscriptStreamOutput
 from realtime_sync.cli.transcript_formats import (
-    Segment,
+    TranscribedSegment,
     transcript_srt,
     transcript_text,
     transcript_vtt,
@@ -32,8 +32,8 @@ ROOT = Path(__file__).parent.parent.parent
 Output = pytest.CaptureFixture[str]
 MODEL = "gpt-realtime-2.1"
 SEGMENTS = [
-    Segment(0.0, 1.5, "One & two"),
-    Segment(3661.25, 3662.0, "a\n\nb --> c", "B & co"),
+    TranscribedSegment(0.0, 1.5, "One & two"),
+    TranscribedSegment(3661.25, 3662.0, "a\n\nb --> c", "B & co"),
 ]
 
 pytestmark = pytest.mark.usefixtures("key")
@@ -328,7 +328,7 @@ def test_a_transcript_and_its_problem_are_shown(capsys: Output) -> None:
     """A server that transcribes says whatever it likes."""
 
     class Heard:
-        ready = done = [Segment(0, 1, EVIL)]
+        ready = done = [TranscribedSegment(0, 1, EVIL)]
         recognized = 1.0
 
     output = TranscriptStreamOutput("txt", sys.stdout)

@@ -12,7 +12,7 @@ import pytest
 from realtime_sync.cli.conversation import GRACE, SpokenConversation
 from realtime_sync.cli.latency import COLUMNS
 from realtime_sync.cli.plain_screen import PlainScreen
-from realtime_sync.cli.transcript import LiveTranscript
+from realtime_sync.cli.transcript import TerminalTranscript
 
 
 class Wire:
@@ -52,7 +52,7 @@ def conversation(wire: Wire, out: io.StringIO) -> SpokenConversation:
     """A conversation on the wire of the test, by its clock."""
     return SpokenConversation(
         wire,  # type: ignore[arg-type]
-        LiveTranscript(PlainScreen(out)),
+        TerminalTranscript(PlainScreen(out)),
         clock=lambda: wire.now,
     )
 

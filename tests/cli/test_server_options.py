@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from realtime_sync import RealtimeClient, connect
-from realtime_sync.cli.server_options import recorded
+from realtime_sync.cli.server_options import record_session
 from realtime_sync.server import serve
 
 
@@ -17,7 +17,7 @@ def test_ctrl_c_names_the_recording_of_what_was_said(tmp_path: Path) -> None:
     with serve(agent=["Lima."]) as server:
         session = connect("m", base_url=server.url, close_timeout=60)
         with pytest.raises(KeyboardInterrupt, match="session.jsonl"):
-            with recorded(session, tmp_path), session:
+            with record_session(session, tmp_path), session:
                 session.ask("What is the capital of Peru?", timeout=20)
                 raise KeyboardInterrupt
 
@@ -28,7 +28,7 @@ def test_ctrl_c_before_a_connection_names_no_file(tmp_path: Path) -> None:
     """There is nothing in it."""
     session = RealtimeClient(base_url="http://127.0.0.1:1/v1").session("m")
     with pytest.raises(KeyboardInterrupt) as caught:
-        with recorded(session, tmp_path):
+        with record_session(session, tmp_path):
             raise KeyboardInterrupt
     recording = session.recording
     assert recording is not None

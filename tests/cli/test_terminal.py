@@ -15,8 +15,8 @@ from realtime_sync.cli.screen import (
     SERVER,
     USER,
     Progress,
+    ScreenTable,
     Status,
-    Table,
     screen_clock,
 )
 from realtime_sync.cli.terminal import (
@@ -28,7 +28,9 @@ from .emulator import Terminal
 
 EVIL = "[red]a[/red]\x1b[2J\x1b]0;title\x07 :smile:\u202e"
 SHOWN = r"[red]a[/red]\x1b[2J\x1b]0;title\x07 :smile:\u202e"
-TABLE = Table([("name", "left"), ("count", "right")], [["a\n", "1"], ["bcd", "10"]])
+TABLE = ScreenTable(
+    [("name", "left"), ("count", "right")], [["a\n", "1"], ["bcd", "10"]]
+)
 
 
 class Opened(Protocol):
@@ -128,7 +130,7 @@ def test_what_a_server_says_is_neither_obeyed_nor_markup(
         getattr(screen, method)(EVIL, NOTE)
         screen.status(Status("thinking", note=EVIL))
         screen.status(Progress(EVIL, 1, 2, 1, 2))
-        screen.table(Table([("a", "left")], [[EVIL]]))
+        screen.table(ScreenTable([("a", "left")], [[EVIL]]))
 
     out = stdout.getvalue()
     assert SHOWN in out
@@ -145,7 +147,7 @@ def test_a_terminal_of_few_letters_has_a_live_view_too(
     with open_terminal_screen() as screen:
         screen.status(Status("listening", -20.0, "日本語"))
         screen.line("say 日本語 now " * 3, USER)
-        screen.table(Table([("a", "left")], [["日本"]], title="日"))
+        screen.table(ScreenTable([("a", "left")], [["日本"]], title="日"))
         screen.status(Progress("日本語", 1, 2, 1, 2, 3.0))
         shown = terminal.shown
 
@@ -292,7 +294,7 @@ def test_a_table_fits_into_a_narrow_terminal(opened: Opened) -> None:
     titles = ("turn", "turn found", "transcript", "first audio", "done")
     row = ["1", "250", "300", "400", "2000"]
     with open_terminal_screen() as screen:
-        screen.table(Table([(title, "right") for title in titles], [row]))
+        screen.table(ScreenTable([(title, "right") for title in titles], [row]))
     rows = stdout.shown
 
     assert row == rows[-1].split()

@@ -15,7 +15,7 @@ import pytest
 from realtime_sync import audio
 from realtime_sync.cli import main
 from realtime_sync.cli.transcript_files import FoundTranscript, TranscriptFileOutput
-from realtime_sync.cli.transcript_formats import Segment
+from realtime_sync.cli.transcript_formats import TranscribedSegment
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.echo import Echo
 
@@ -272,7 +272,9 @@ def test_ctrl_c_keeps_what_was_recognized(
     update = TranscriptFileOutput.update
 
     def pressed(
-        output: TranscriptFileOutput, found: FoundTranscript, new: Sequence[Segment]
+        output: TranscriptFileOutput,
+        found: FoundTranscript,
+        new: Sequence[TranscribedSegment],
     ) -> None:
         update(output, found, new)
         if 2 == len(found.done) and not seen:

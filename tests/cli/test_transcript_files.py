@@ -17,18 +17,18 @@ from realtime_sync.cli.transcript_files import (
     transcript_file_names,
     transcript_file_outputs,
 )
-from realtime_sync.cli.transcript_formats import Segment
+from realtime_sync.cli.transcript_formats import TranscribedSegment
 from realtime_sync.errors import ConfigurationError
 
-ONE, TWO, THREE = (Segment(at, at + 1.0, f"turn {at}") for at in (1, 2, 3))
+ONE, TWO, THREE = (TranscribedSegment(at, at + 1.0, f"turn {at}") for at in (1, 2, 3))
 
 
 @define
 class Heard:
     """What is recognized at one moment."""
 
-    ready: list[Segment]
-    done: list[Segment]
+    ready: list[TranscribedSegment]
+    done: list[TranscribedSegment]
 
     @property
     def recognized(self) -> float:
@@ -98,7 +98,7 @@ def interrupted(path: Path, *heard: Heard, tail: str = "") -> None:
     """Leave a part behind, as an attempt does that does not come to its end."""
     output = TranscriptFileOutput("txt", path)
     output.open(9.0)
-    known: list[Segment] = []
+    known: list[TranscribedSegment] = []
     for each in heard:
         new = [segment for segment in each.done if segment not in known]
         known += new
@@ -244,7 +244,7 @@ def test_half_a_character_does_not_cost_the_text(tmp_path: Path) -> None:
     """JSON can hold what UTF-8 cannot."""
     output = TranscriptFileOutput("txt", tmp_path / "a.txt")
     output.open(9.0)
-    heard = [Segment(0, 1, "bad \ud800"), TWO]
+    heard = [TranscribedSegment(0, 1, "bad \ud800"), TWO]
     output.update(Heard(heard, heard), heard)
     part = read_transcript_part(output.part, 9.0)
     output.finish(Heard(heard, heard), complete=True)

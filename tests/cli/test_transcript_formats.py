@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from realtime_sync import connect
-from realtime_sync.cli.transcript_formats import FORMATS, Segment, TranscriptSegments
+from realtime_sync.cli.transcript_formats import (
+    FORMATS,
+    TranscribedSegment,
+    TranscriptSegments,
+)
 from realtime_sync.testing import MemoryTransport
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -18,7 +22,7 @@ class Heard:
     """A server that hears turns, and what is made of them."""
 
     def __init__(self, length: float = 10.0, **options: Any) -> None:
-        self.new: list[Segment] = []
+        self.new: list[TranscribedSegment] = []
         self.transport = MemoryTransport()
         self.session = connect("m", transport=self.transport, dispatch="inline")
         self.segments = TranscriptSegments(
@@ -70,7 +74,10 @@ def test_times_and_speakers_within_a_turn_are_used(heard: Heard) -> None:
         heard.says("segment", "a", id="s", start=start, end=end, speaker=who, text=text)
     before = heard.segments.done
     heard.text("a", "hello hi")
-    both = [Segment(2.1, 3.0, "hello", "A"), Segment(3.2, 4.9, "hi", "B")]
+    both = [
+        TranscribedSegment(2.1, 3.0, "hello", "A"),
+        TranscribedSegment(3.2, 4.9, "hi", "B"),
+    ]
 
     assert [] == before
     assert both == heard.new == heard.segments.done
@@ -86,7 +93,7 @@ def test_times_that_count_from_the_beginning_of_the_audio_are_theirs(
     heard.says("segment", "a", id="s", start=2.1, end=4.9, speaker="A", text="hi")
     heard.text("a", "hi")
 
-    assert [Segment(2.1, 4.9, "hi", "A")] == heard.segments.done
+    assert [TranscribedSegment(2.1, 4.9, "hi", "A")] == heard.segments.done
 
 
 @pytest.mark.parametrize(
@@ -106,7 +113,7 @@ def test_parts_without_times_or_words_leave_the_turn_whole(
     heard.says("segment", "a", **{"text": "hi", **fields})
     heard.text("a", "hi there")
 
-    assert [Segment(2.0, 5.0, "hi there")] == heard.segments.done
+    assert [TranscribedSegment(2.0, 5.0, "hi there")] == heard.segments.done
 
 
 @pytest.mark.parametrize("end", [1e400, -1e400, 1e300, float("nan"), -5])
@@ -143,17 +150,17 @@ def test_an_end_that_nobody_told_is_no_place_to_go_on_from(heard: Heard) -> None
     heard.turn("a", 1.0, None)
     heard.text("a", "one")
 
-    assert [Segment(1.0, 10.0, "one")] == heard.segments.done
+    assert [TranscribedSegment(1.0, 10.0, "one")] == heard.segments.done
     assert 1.0 == heard.segments.recognized
 
 
 def test_times_go_on_where_the_sound_does() -> None:
     """What is heard again counts from the second at which it begins."""
-    kept = Segment(0.0, 2.0, "one")
+    kept = TranscribedSegment(0.0, 2.0, "one")
     server = Heard(kept=[kept], begin=2.0)
     server.turn("a", 1.0, 3.0)
     server.text("a", "two")
 
-    assert [kept, Segment(3.0, 5.0, "two")] == server.segments.done
+    assert [kept, TranscribedSegment(3.0, 5.0, "two")] == server.segments.done
     assert 5.0 == server.segments.recognized
     server.session.close()

@@ -12,10 +12,10 @@ from math import nan
 from typing import Any
 
 from .job import (
-    CpuMeter,
+    BenchJob,
     DelaysOfJob,
     Figures,
-    Job,
+    JobCpuMeter,
     many_sessions_figures,
     resident_kib,
     settle_before_measuring,
@@ -27,12 +27,12 @@ _LATEST = 60.0
 _COMMIT = {"type": "input_audio_buffer.commit"}
 
 
-def asyncio_sessions(job: Job) -> Figures:
+def asyncio_sessions(job: BenchJob) -> Figures:
     """Many sessions in one event loop, each with a task that reads its events."""
     return asyncio.run(_measure(job))
 
 
-async def _measure(job: Job) -> Figures:
+async def _measure(job: BenchJob) -> Figures:
     openai = importlib.import_module("openai")
     client = openai.AsyncOpenAI(
         api_key="x",
@@ -56,7 +56,7 @@ async def _measure(job: Job) -> Figures:
     if job.arrangement.endswith("frozen"):
         gc.collect()
         gc.freeze()
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     meter.start()
     tasks = [
         asyncio.ensure_future(_read(connection, each))

@@ -10,12 +10,12 @@ import importlib
 import json
 import sys
 
-from .job import Job, forget_speed_modules, keep_to_one_core
+from .job import BenchJob, forget_speed_modules, keep_to_one_core
 
 
 def measure_job() -> None:
     """Do the job of the command line."""
-    job = Job(**json.loads(sys.argv[1]))
+    job = BenchJob(**json.loads(sys.argv[1]))
     if job.plain:
         forget_speed_modules()
     if job.confined:

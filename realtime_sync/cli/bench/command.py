@@ -13,7 +13,7 @@ from ..json_output import Commands
 from ..output_files import check_outputs
 
 if TYPE_CHECKING:
-    from . import Row, Scenario
+    from . import BenchRow, BenchScenario
 
 
 def add_bench_command(commands: Commands) -> None:
@@ -66,7 +66,7 @@ def add_bench_command(commands: Commands) -> None:
 
 def run_bench(options: argparse.Namespace) -> int:
     """Run the command."""
-    from . import as_json, combined, measure, table
+    from . import combine_rows, measure, rows_as_json, rows_as_table
 
     chosen = _chosen_scenarios(options.names)
     files = [] if options.out is None else _bench_files(options.out)
@@ -82,14 +82,14 @@ def run_bench(options: argparse.Namespace) -> int:
         )
         for _ in range(options.runs)
     ]
-    rows = combined(runs)
+    rows = combine_rows(runs)
     if files:
         _write_bench_report(rows, files)
-    print(as_json(rows) if options.json else table(rows))
+    print(rows_as_json(rows) if options.json else rows_as_table(rows))
     return 0
 
 
-def _chosen_scenarios(names: Sequence[str]) -> list[Scenario]:
+def _chosen_scenarios(names: Sequence[str]) -> list[BenchScenario]:
     from . import SCENARIOS
 
     chosen = [
@@ -110,10 +110,10 @@ def _bench_files(name: Path) -> list[Path]:
     return [name.with_suffix(suffix) for suffix in (".csv", ".json", ".svg")]
 
 
-def _write_bench_report(rows: Sequence[Row], files: Sequence[Path]) -> None:
-    from . import as_csv, as_json, chart
+def _write_bench_report(rows: Sequence[BenchRow], files: Sequence[Path]) -> None:
+    from . import rows_as_chart, rows_as_csv, rows_as_json
 
-    texts = as_csv(rows), as_json(rows) + "\n", chart(rows)
+    texts = rows_as_csv(rows), rows_as_json(rows) + "\n", rows_as_chart(rows)
     for path, text in zip(files, texts):
         path.write_text(text, encoding="utf-8")
 

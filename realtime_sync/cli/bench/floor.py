@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ...types import JsonObject
-from .job import CpuMeter, Figures, Job
+from .job import BenchJob, Figures, JobCpuMeter
 from .scripts import PCM_20_MS
-from .wire import masked_frame, read_http_head, upgrade_request
+from .wire import masked_peer_frame, read_http_head, upgrade_request
 
 _CHUNK = 1 << 16
-_COMMIT = masked_frame(b'{"type":"input_audio_buffer.commit"}')
+_COMMIT = masked_peer_frame(b'{"type":"input_audio_buffer.commit"}')
 
 
 def _floor_codecs(plain: bool) -> tuple[Callable[[Any], Any], Any]:
@@ -35,7 +35,7 @@ def _floor_codecs(plain: bool) -> tuple[Callable[[Any], Any], Any]:
     return json.loads, base64
 
 
-def _connect_bare_socket(job: Job) -> Any:
+def _connect_bare_socket(job: BenchJob) -> Any:
     sock: socket.socket = socket.create_connection(("127.0.0.1", job.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     context = job.tls()
@@ -46,10 +46,10 @@ def _connect_bare_socket(job: Job) -> Any:
     return sock
 
 
-def floor_stream(job: Job) -> Figures:
+def floor_stream(job: BenchJob) -> Figures:
     """A stream of deltas of one kind to one function, after a warm-up."""
     loads, codec = _floor_codecs(job.plain)
-    meter, heard = CpuMeter(), 0
+    meter, heard = JobCpuMeter(), 0
 
     def taken(event: object) -> None:
         nonlocal heard
@@ -109,16 +109,16 @@ def _wanted_pieces_of_floor(pieces: list[bytes]) -> int:
     return 0
 
 
-def floor_append(job: Job) -> Figures:
+def floor_append(job: BenchJob) -> Figures:
     """Sending 20 ms of audio."""
     _, codec = _floor_codecs(job.plain)
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     with _connect_bare_socket(job) as sock:
         meter.start()
         for _ in range(job.events):
             audio = codec.b64encode(PCM_20_MS)
             text = b'{"type":"input_audio_buffer.append","audio":"%b"}' % audio
-            sock.sendall(masked_frame(text))
+            sock.sendall(masked_peer_frame(text))
         meter.stop()
     return meter.per(job.events)
 

@@ -22,7 +22,7 @@ Figures = dict[str, float]
 
 
 @frozen(kw_only=True)
-class Job:
+class BenchJob:
     """
     One measurement by one client, in a process of its own.
 
@@ -91,7 +91,7 @@ def keep_to_one_core() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def settle_before_measuring(job: Job) -> None:
+def settle_before_measuring(job: BenchJob) -> None:
     """Everything is made; the measurement is about to begin."""
     if job.confined:
         gc.collect()
@@ -101,7 +101,7 @@ def settle_before_measuring(job: Job) -> None:
         sys.setswitchinterval(0.05)
 
 
-class CpuMeter:
+class JobCpuMeter:
     """CPU time of this process and time of the wall, between two moments."""
 
     def __init__(self) -> None:
@@ -135,7 +135,11 @@ def delay_figures(seconds: Sequence[float], expected: int) -> Figures:
 
 
 def many_sessions_figures(
-    job: Job, seen: Sequence[DelaysOfJob], meter: CpuMeter, memory: float, late: float
+    job: BenchJob,
+    seen: Sequence[DelaysOfJob],
+    meter: JobCpuMeter,
+    memory: float,
+    late: float,
 ) -> Figures:
     """
     What is told of many sessions at once.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from ... import RealtimeClient, Session, Threads, connect, live
 from ...types import DispatchMode
 from .job import (
-    CpuMeter,
+    BenchJob,
     DelaysOfJob,
     Figures,
-    Job,
+    JobCpuMeter,
     delay_figures,
     many_sessions_figures,
     resident_kib,
@@ -30,7 +30,7 @@ _PATIENCE = 300.0
 
 
 def _connect_ours(
-    job: Job, *, threads: Threads | None = None, dispatch: DispatchMode = "thread"
+    job: BenchJob, *, threads: Threads | None = None, dispatch: DispatchMode = "thread"
 ) -> Session:
     return connect(
         job.model,
@@ -42,7 +42,7 @@ def _connect_ours(
     )
 
 
-def our_stream(job: Job) -> Figures:
+def our_stream(job: BenchJob) -> Figures:
     """A stream of deltas of one kind to one handler, after a warm-up."""
     names: dict[str, EventName] = {
         "text": "response.output_text.delta",
@@ -50,7 +50,7 @@ def our_stream(job: Job) -> Figures:
     }
     name = names.get(job.kind, "response.output_audio.delta")
     audio = job.kind in ("audio", "big")
-    meter, heard, size = CpuMeter(), 0, 0
+    meter, heard, size = JobCpuMeter(), 0, 0
 
     def taken(event: object) -> None:
         nonlocal heard
@@ -80,9 +80,9 @@ def _ask_for_stream_of_ours(session: Session) -> None:
         assert over.wait(_PATIENCE)
 
 
-def our_live_stream(job: Job) -> Figures:
+def our_live_stream(job: BenchJob) -> Figures:
     """A stream of a live session to one handler, after a warm-up."""
-    meter, heard, size = CpuMeter(), 0, 0
+    meter, heard, size = JobCpuMeter(), 0, 0
 
     def taken(event: object) -> None:
         nonlocal heard
@@ -112,9 +112,9 @@ def our_live_stream(job: Job) -> Figures:
     return meter.per(heard)
 
 
-def our_append(job: Job) -> Figures:
+def our_append(job: BenchJob) -> Figures:
     """Sending 20 ms of audio."""
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     with _connect_ours(job) as session:
         send = session.input_audio_buffer.append
         for _ in range(job.events // 20):
@@ -126,15 +126,15 @@ def our_append(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def our_opening(job: Job) -> Figures:
+def our_opening(job: BenchJob) -> Figures:
     """Connecting, until ``session.created`` has come."""
-    cold, warm = CpuMeter(), CpuMeter()
+    cold, warm = JobCpuMeter(), JobCpuMeter()
     cold.start()
     session = _connect_ours(job)
     cold.stop()
     session.close()
     for _ in range(job.events):
-        one = CpuMeter()
+        one = JobCpuMeter()
         one.start()
         session = _connect_ours(job)
         one.stop()
@@ -143,9 +143,9 @@ def our_opening(job: Job) -> Figures:
     return {**warm.per(job.events, "ms"), "first cpu ms": cold.cpu * 1e3}
 
 
-def our_answers(job: Job) -> Figures:
+def our_answers(job: BenchJob) -> Figures:
     """A command and its acknowledgement."""
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     with _connect_ours(job) as session:
         clear = session.input_audio_buffer.clear
         clear().acknowledged()
@@ -156,7 +156,7 @@ def our_answers(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def our_sessions(job: Job) -> Figures:
+def our_sessions(job: BenchJob) -> Figures:
     """Many sessions at once, each with events at an even rate."""
     own = job.arrangement in ("", "own")
     threads = None if own else Threads(workers=1)
@@ -177,7 +177,7 @@ def our_sessions(job: Job) -> Figures:
     settle_before_measuring(job)
     if threads is not None and job.arrangement.endswith("frozen"):
         threads.freeze()
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     meter.start()
     for session in opened:
         session.send({"type": "input_audio_buffer.commit"})
@@ -192,7 +192,7 @@ def our_sessions(job: Job) -> Figures:
     return figures
 
 
-def our_hour(job: Job) -> Figures:
+def our_hour(job: BenchJob) -> Figures:
     """Turns of 5 s of speech in both directions; memory after the first tenth."""
     used = []
     over = threading.Event()
@@ -210,7 +210,7 @@ def our_hour(job: Job) -> Figures:
 
 
 def _our_hushed(
-    job: Job, busy: Callable[[threading.Event, threading.Event], None]
+    job: BenchJob, busy: Callable[[threading.Event, threading.Event], None]
 ) -> Figures:
     seen, started, over = DelaysOfJob(), threading.Event(), threading.Event()
     with _connect_ours(job) as session:
@@ -226,7 +226,7 @@ def _our_hushed(
     return delay_figures(seen.seconds, job.events)
 
 
-def our_hushed_while_blocked(job: Job) -> Figures:
+def our_hushed_while_blocked(job: BenchJob) -> Figures:
     """``speech_started`` to an inline handler while another handler blocks."""
 
     def block(started: threading.Event, over: threading.Event) -> None:
@@ -237,7 +237,7 @@ def our_hushed_while_blocked(job: Job) -> Figures:
     return _our_hushed(job, block)
 
 
-def our_hushed_while_busy(job: Job) -> Figures:
+def our_hushed_while_busy(job: BenchJob) -> Figures:
     """The same while another handler computes, in Python, without a pause."""
 
     def compute(started: threading.Event, over: threading.Event) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 
 from .asyncio_peer import asyncio_sessions
 from .job import (
-    CpuMeter,
+    BenchJob,
     DelaysOfJob,
     Figures,
-    Job,
+    JobCpuMeter,
     many_sessions_figures,
     resident_kib,
     settle_before_measuring,
@@ -33,7 +33,7 @@ _COMMIT = {"type": "input_audio_buffer.commit"}
 _MUTE = {"type": "session.input_audio.mute"}
 
 
-def _peer_connection(job: Job) -> Any:
+def _peer_connection(job: BenchJob) -> Any:
     openai = importlib.import_module("openai")
     client = openai.OpenAI(
         api_key="x",
@@ -46,7 +46,7 @@ def _peer_connection(job: Job) -> Any:
     )
 
 
-def peer_stream(job: Job) -> Figures:
+def peer_stream(job: BenchJob) -> Figures:
     """A stream of deltas of one kind to one handler, after a warm-up."""
     name = {
         "text": "response.output_text.delta",
@@ -64,7 +64,7 @@ def peer_stream(job: Job) -> Figures:
         ).per(job.events, unit)
 
 
-def peer_live_stream(job: Job) -> Figures:
+def peer_live_stream(job: BenchJob) -> Figures:
     """A stream of a live session to one function, after a warm-up."""
     openai = importlib.import_module("openai")
     client = openai.OpenAI(
@@ -87,12 +87,12 @@ def peer_live_stream(job: Job) -> Figures:
 
 def _second_round_of_peer(
     connection: Any,
-    job: Job,
+    job: BenchJob,
     limits: tuple[dict[str, str], str],
     *,
     taken: Sequence[str],
     decoded: Sequence[str],
-) -> CpuMeter:
+) -> JobCpuMeter:
     """
     Measure the second of two rounds of events, and close the connection.
 
@@ -104,7 +104,7 @@ def _second_round_of_peer(
         decoded: those whose handler decodes the audio in them too.
     """
     begin, end = limits
-    meter, heard, size, rounds = CpuMeter(), 0, 0, 0
+    meter, heard, size, rounds = JobCpuMeter(), 0, 0, 0
 
     def take(event: object) -> None:
         nonlocal heard
@@ -138,9 +138,9 @@ def _second_round_of_peer(
     return meter
 
 
-def peer_append(job: Job) -> Figures:
+def peer_append(job: BenchJob) -> Figures:
     """Sending 20 ms of audio."""
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     with _peer_connection(job) as connection:
         send = connection.input_audio_buffer.append
         for _ in range(job.events // 20):
@@ -152,10 +152,10 @@ def peer_append(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def peer_opening(job: Job) -> Figures:
+def peer_opening(job: BenchJob) -> Figures:
     """Connecting, until ``session.created`` has come."""
     importlib.import_module("openai")
-    cold, warm = CpuMeter(), CpuMeter()
+    cold, warm = JobCpuMeter(), JobCpuMeter()
     cold.start()
     connection = _peer_connection(job).enter()
     connection.recv()
@@ -163,7 +163,7 @@ def peer_opening(job: Job) -> Figures:
     connection.close()
     manager = _peer_connection(job)
     for _ in range(job.events):
-        one = CpuMeter()
+        one = JobCpuMeter()
         one.start()
         connection = manager.enter()
         connection.recv()
@@ -173,9 +173,9 @@ def peer_opening(job: Job) -> Figures:
     return {**warm.per(job.events, "ms"), "first cpu ms": cold.cpu * 1e3}
 
 
-def peer_answers(job: Job) -> Figures:
+def peer_answers(job: BenchJob) -> Figures:
     """A command and the event that answers it."""
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     with _peer_connection(job) as connection:
         connection.recv()
 
@@ -192,7 +192,7 @@ def peer_answers(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def peer_sessions(job: Job) -> Figures:
+def peer_sessions(job: BenchJob) -> Figures:
     """Many sessions at once, each with a thread that dispatches its events."""
     with _peer_connection(job):
         before = resident_kib()
@@ -204,7 +204,7 @@ def peer_sessions(job: Job) -> Figures:
         threads.append(_dispatching_peer(connection, each, late))
     memory = (resident_kib() - before) / job.sessions
     settle_before_measuring(job)
-    meter = CpuMeter()
+    meter = JobCpuMeter()
     meter.start()
     for connection in opened:
         with suppress(Exception):  # Lost already; its events will be missing.
@@ -237,7 +237,7 @@ def _dispatching_peer(
     return thread
 
 
-def peer_hour(job: Job) -> Figures:
+def peer_hour(job: BenchJob) -> Figures:
     """Turns of 5 s of speech in both directions; memory after the first tenth."""
     used: list[float] = []
 

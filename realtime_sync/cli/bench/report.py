@@ -15,7 +15,7 @@ from .job import Figures
 
 
 @frozen(kw_only=True)
-class Row:
+class BenchRow:
     """
     One figure of one scenario.
 
@@ -48,7 +48,7 @@ class Row:
         return self.ours / self.floor if self.floor else None
 
 
-def bench_rows(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[Row]:
+def bench_rows(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[BenchRow]:
     """
     The rows of one scenario.
 
@@ -62,7 +62,7 @@ def bench_rows(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[Ro
         pairs = [(their[unit], our[unit]) for our, their in zip(ours, peer)]
         ratios = sorted(their / our for their, our in pairs if our > 0)
         rows.append(
-            Row(
+            BenchRow(
                 scenario=scenario,
                 unit=unit,
                 ours=median(each[unit] for each in ours),
@@ -74,7 +74,7 @@ def bench_rows(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[Ro
     return rows
 
 
-def combined(runs: Sequence[Sequence[Row]]) -> list[Row]:
+def combine_rows(runs: Sequence[Sequence[BenchRow]]) -> list[BenchRow]:
     """
     One table of several that have the same rows.
 
@@ -87,7 +87,7 @@ def combined(runs: Sequence[Sequence[Row]]) -> list[Row]:
     )
 
 
-def _combine_bench_row(rows: Sequence[Row]) -> Row:
+def _combine_bench_row(rows: Sequence[BenchRow]) -> BenchRow:
     ratios = sorted(ratio for row in rows for ratio in row.ratios)
     return evolve(
         rows[0],
@@ -112,7 +112,7 @@ def _median_of_figures(figures: Sequence[Figures], unit: str) -> float | None:
 _TITLES = ("scenario", "", "ours", "openai", "floor", "openai/ours", "ours/floor")
 
 
-def table(rows: Sequence[Row]) -> str:
+def rows_as_table(rows: Sequence[BenchRow]) -> str:
     """All rows in plain text."""
     cells = [_TITLES, *(_bench_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
@@ -124,7 +124,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _bench_cells(row: Row) -> tuple[str, ...]:
+def _bench_cells(row: BenchRow) -> tuple[str, ...]:
     figures = (_short_bench_figure(each) for each in (row.ours, row.peer, row.floor))
     return (
         row.scenario,
@@ -135,7 +135,7 @@ def _bench_cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _spread_of_bench_runs(row: Row) -> str:
+def _spread_of_bench_runs(row: BenchRow) -> str:
     """The median of each run, and the smallest and the largest of all."""
     if row.ratio is None:
         return ""
@@ -151,7 +151,7 @@ def _short_bench_figure(value: float | None) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def rows_as_csv(rows: Sequence[BenchRow]) -> str:
     """
     All rows, with a line of titles first, as the documentation shows them.
 
@@ -168,7 +168,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     return file.getvalue()
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def rows_as_json(rows: Sequence[BenchRow]) -> str:
     """All rows as a list of objects."""
     shown = [{**asdict(row), "ratio": row.ratio} for row in rows]
     return json.dumps(shown, indent=2)
@@ -178,7 +178,7 @@ _LINE, _GAP, _LEFT, _WIDE = 17, 14, 8, 290
 _COLOURS = {"openai": "#9aa5b1", "ours": "#2f6fdb", "floor": "#46a46c"}
 
 
-def chart(rows: Sequence[Row]) -> str:
+def rows_as_chart(rows: Sequence[BenchRow]) -> str:
     """
     An SVG with CPU time relative to openai-python's, one group for a scenario.
 
@@ -211,7 +211,7 @@ def chart(rows: Sequence[Row]) -> str:
     )
 
 
-def _shares_of_peer_figure(row: Row) -> dict[str, float]:
+def _shares_of_peer_figure(row: BenchRow) -> dict[str, float]:
     """Each side's figure as a share of the peer's."""
     ours = 1 / row.ratio if row.ratio else 1.0
     bars = {"openai": 1.0, "ours": ours}

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from attrs import asdict, evolve
 
 from ...errors import ConfigurationError
-from .job import Figures, Job
-from .report import Row, bench_rows
-from .scenarios import Scenario
+from .job import BenchJob, Figures
+from .report import BenchRow, bench_rows
+from .scenarios import BenchScenario
 
 _PACKAGE = __package__ or ""
 _TREE = Path(__file__).parents[3]
@@ -45,7 +45,7 @@ print(json.dumps({{"cpu ms": cpu * 1e3, "wall ms": wall * 1e3}}))
 
 
 def measure(
-    scenarios: Sequence[Scenario],
+    scenarios: Sequence[BenchScenario],
     *,
     pairs: int = 5,
     scale: float = 1.0,
@@ -53,7 +53,7 @@ def measure(
     plain: bool = False,
     sides: Sequence[str] | None = None,
     told: Callable[[str], None] = lambda line: None,
-) -> list[Row]:
+) -> list[BenchRow]:
     """
     Measure, each client in turn.
 
@@ -77,13 +77,13 @@ def measure(
     """
     if sides is None:
         sides = tuple(side for side in ("ours", "peer", "floor") if side_can_run(side))
-    told(foretold_run(scenarios, pairs, scale, sides))
-    rows: list[Row] = []
+    told(run_estimate(scenarios, pairs, scale, sides))
+    rows: list[BenchRow] = []
     runs = itertools.count()
     with _running_bench_server(tls) as (port, certificate):
         for number, scenario in enumerate(scenarios, start=1):
             told(f"{scenario.name} ({number} of {len(scenarios)})")
-            job = Job(
+            job = BenchJob(
                 side="",
                 scenario=scenario.measurement,
                 kind=scenario.kind,
@@ -103,13 +103,13 @@ def measure(
     return rows
 
 
-def turns_of_scenario(scenario: Scenario, pairs: int) -> int:
+def turns_of_scenario(scenario: BenchScenario, pairs: int) -> int:
     """How often each client has its turn."""
     return 1 if scenario.single else pairs
 
 
-def foretold_run(
-    scenarios: Sequence[Scenario], pairs: int, scale: float, sides: Sequence[str]
+def run_estimate(
+    scenarios: Sequence[BenchScenario], pairs: int, scale: float, sides: Sequence[str]
 ) -> str:
     """How many measurements there will be, and about how long they will take."""
     counts = [
@@ -132,7 +132,7 @@ def side_can_run(side: str) -> bool:
     return all(importlib.util.find_spec(name) for name in ("openai", "websockets"))
 
 
-def _run_client(job: Job) -> Figures:
+def _run_client(job: BenchJob) -> Figures:
     if job.scenario == "import":
         command = ["-c", _IMPORT_PROBE.format(_IMPORTS[job.kind, job.side])]
     else:

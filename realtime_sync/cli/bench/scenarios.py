@@ -9,7 +9,7 @@ from attrs import Factory, frozen
 
 
 @frozen(kw_only=True)
-class Scenario:
+class BenchScenario:
     """
     One line of the benchmark.
 
@@ -19,7 +19,7 @@ class Scenario:
         kind: what the server sends.
         events: how many make one measurement.
         sides: who can do it.
-        settings: more for the `Job`.
+        settings: more for the `BenchJob`.
         single: takes long, or says the same each time: one pair is enough.
         seconds: what one measurement takes, about, on two cores of a virtual machine.
         bars: largest allowed share of the peer's figure.
@@ -47,16 +47,16 @@ _ARRANGEMENTS = {
     "shared, inline": "inline",
     "shared, inline, frozen": "inline frozen",
 }
-"""What the table calls it -> `Job.arrangement`."""
+"""What the table calls it -> `BenchJob.arrangement`."""
 _MANY = {"threads": 16, "KiB/session": 60}
 
 
 def _paced_scenario(
     load: str, told: str, bars: dict[str, float] | None = None
-) -> Scenario:
+) -> BenchScenario:
     """Sessions at an even rate, beside openai-python's asyncio client."""
     sessions, rate = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+", load))
-    return Scenario(
+    return BenchScenario(
         name=f"{load}, {told}",
         measurement="shared sessions",
         kind="paced",
@@ -73,8 +73,8 @@ def _paced_scenario(
     )
 
 
-SCENARIOS: tuple[Scenario, ...] = (
-    Scenario(
+SCENARIOS: tuple[BenchScenario, ...] = (
+    BenchScenario(
         name="text deltas",
         measurement="stream",
         kind="text",
@@ -82,7 +82,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         sides=_ALL,
         bars={"cpu us": 1 / 6},
     ),
-    Scenario(
+    BenchScenario(
         name="audio deltas, 200 ms",
         measurement="stream",
         kind="audio",
@@ -90,7 +90,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         sides=_ALL,
         bars={"cpu us": 1 / 4},
     ),
-    Scenario(
+    BenchScenario(
         name="text, handlers inline",
         measurement="stream",
         kind="text",
@@ -98,7 +98,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         sides=_ALL,
         settings={"arrangement": "inline"},
     ),
-    Scenario(
+    BenchScenario(
         name="audio of 200 ms, handlers inline",
         measurement="stream",
         kind="audio",
@@ -106,14 +106,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         sides=_ALL,
         settings={"arrangement": "inline"},
     ),
-    Scenario(
+    BenchScenario(
         name="argument deltas",
         measurement="stream",
         kind="arguments",
         events=20_000,
         sides=_ALL,
     ),
-    Scenario(
+    BenchScenario(
         name="append of 20 ms",
         measurement="append",
         kind="drain",
@@ -121,53 +121,53 @@ SCENARIOS: tuple[Scenario, ...] = (
         sides=_ALL,
         bars={"cpu us": 1 / 6},
     ),
-    Scenario(
+    BenchScenario(
         name="GPT-Live: audio, 100 ms",
         measurement="live stream",
         kind="live_audio",
         events=8_000,
         bars={"cpu us": 1 / 3},
     ),
-    Scenario(
+    BenchScenario(
         name="GPT-Live: words",
         measurement="live stream",
         kind="live_words",
         events=20_000,
         bars={"cpu us": 1 / 2},
     ),
-    Scenario(
+    BenchScenario(
         name="import",
         measurement="import",
         kind="alone",
         events=1,
         bars={"cpu ms": 1 / 4},
     ),
-    Scenario(
+    BenchScenario(
         name="import, and a session not yet open",
         measurement="import",
         kind="used",
         events=1,
     ),
-    Scenario(
+    BenchScenario(
         name="connect to session.created",
         measurement="opening",
         kind="quiet",
         events=50,
     ),
-    Scenario(
+    BenchScenario(
         name="one frame of 15 MB",
         measurement="stream",
         kind="big",
         events=4,
         sides=_ALL,
     ),
-    Scenario(
+    BenchScenario(
         name="command and answer",
         measurement="answers",
         kind="answers",
         events=2_000,
     ),
-    Scenario(
+    BenchScenario(
         name="200 sessions x 50/s",
         measurement="sessions",
         kind="paced",
@@ -177,7 +177,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         seconds=25.0,
         limits={"missing": 0},
     ),
-    Scenario(
+    BenchScenario(
         name="200 sessions x 50/s, on one core",
         measurement="sessions",
         kind="paced",
@@ -187,7 +187,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         seconds=25.0,
         limits={"p99 ms": 50, "missing": 0},
     ),
-    Scenario(
+    BenchScenario(
         name="500 sessions x 50/s",
         measurement="sessions",
         kind="paced",
@@ -220,14 +220,14 @@ SCENARIOS: tuple[Scenario, ...] = (
     _paced_scenario("1 session x 20/s", "own threads"),
     _paced_scenario("1 session x 20/s", "shared"),
     _paced_scenario("1 session x 20/s", "shared, inline"),
-    Scenario(
+    BenchScenario(
         name="an hour of audio",
         measurement="hour",
         kind="turns",
         events=720,
         single=True,
     ),
-    Scenario(
+    BenchScenario(
         name="speech_started, a handler sleeps",
         measurement="hushed while blocked",
         kind="speech",
@@ -238,7 +238,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         single=True,
         seconds=12.0,
     ),
-    Scenario(
+    BenchScenario(
         name="speech_started, a handler computes",
         measurement="hushed while busy",
         kind="speech",
@@ -253,7 +253,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 """Every scenario, in the order of the table."""
 
 
-def scenario_named(name: str) -> Scenario:
+def scenario_named(name: str) -> BenchScenario:
     """
     The scenario of a name.
 

@@ -17,7 +17,7 @@ def server_frame(payload: bytes) -> bytes:
     return _frame_head(len(payload), 0) + payload
 
 
-def masked_frame(payload: bytes) -> bytes:
+def masked_peer_frame(payload: bytes) -> bytes:
     """One text frame as clients send it; the mask is zero, which changes nothing."""
     return _frame_head(len(payload), 0x80) + bytes(4) + payload
 
