@@ -230,7 +230,8 @@ class Lifecycle:
             self._step(LifecycleStep.FAIL)
             threads.discard(self)
             if self._own is not None:
-                self._own.join(deadline)
+                # Not by the deadline of the attempt, which may be why it has failed.
+                self._own.join(Deadline(self._parts.options.close_timeout))
             raise
         started: Optional[Connection] = None
         try:
@@ -591,8 +592,6 @@ class Lifecycle:
         parts.taps.end(None, "")
         if not parts.taps.held_here():
             parts.taps.join(deadline)
-        if self._own is not None:
-            self._own.join(deadline)  # Of an attempt that ran out of time.
 
     def held_here(self) -> bool:
         """

@@ -19,7 +19,12 @@ from realtime_sync.errors import (
 from realtime_sync.server import Server, serve
 from realtime_sync.transport import log_writer
 from tests.rawserver import GREETING, Peer
-from tests.stress.sequenced_server import LONG, Place, wait_until
+from tests.stress.sequenced_server import (
+    LONG,
+    Place,
+    library_threads,
+    wait_until,
+)
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 
@@ -50,6 +55,17 @@ def test_before_it_is_open_nothing_can_be_sent(server: Server) -> None:
     """The error says what to call."""
     with pytest.raises(LocalProtocolError, match="open()"):
         unopened(server.url).response.create()
+
+
+def test_an_attempt_that_ran_out_of_time_leaves_no_loop() -> None:
+    """The time for its end is not that for the attempt."""
+    with Place(Peer.hold) as place:
+        session = place.session(connect_timeout=0.05)
+        with pytest.raises(ConnectFailed):
+            session.open()
+        left = [name for name in library_threads() if name.endswith(" loop")]
+
+    assert [] == left
 
 
 def test_a_session_that_could_not_be_opened_may_be_tried_again() -> None:
