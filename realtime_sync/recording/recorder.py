@@ -120,6 +120,8 @@ class Recording:
     out silently: if the disk fails or is too slow the recording ends, the reason
     is logged and kept in `error`, and `close` raises it.
 
+    In a forked child it is the parent's: nothing is recorded there, nor waited for.
+
     Of a session that is not open yet nothing is written, and no thread begins, before
     there is something to record: an earlier recording in the file is still there when
     no connection comes about.
@@ -195,8 +197,9 @@ class Recording:
         # because an interrupt has left it open whether the first one was, one does.
         self._claimed = Lock()
         self._threads: list[Thread] = []
-        # Whether there is who writes.
+        # Whether there is who writes, and where.
         self._served = later is not None
+        self._process = os.getpid()
         # Whether the system gave no thread; said once.
         self._refused = False
         if source.connected:
@@ -245,6 +248,8 @@ class Recording:
             TimeoutError: the disk is still busy.
         """
         deadline = Deadline(check_seconds(timeout))
+        if not self._is_here():
+            return
         self.end(None, "")
         if self.held_here():
             return
@@ -262,7 +267,7 @@ class Recording:
             TimeoutError: the disk is still busy.
         """
         patience, written = check_seconds(timeout), Flag()
-        if self._begun and self._put("mark", written):
+        if self._begun and self._is_here() and self._put("mark", written):
             self._hurry()
             if not written.wait(patience):
                 raise TimeoutError(f"{self.path} is not written after {timeout} s")
@@ -287,7 +292,8 @@ class Recording:
             jsontext.dumps(dict(note))
         except (TypeError, ValueError) as exc:
             raise ConfigurationError(f"a note is JSON: {exc}") from exc
-        self._put("own", self._current, dict(note))
+        if self._is_here():
+            self._put("own", self._current, dict(note))
 
     # -- shown by the session, see `taps.Tap` ---------------------------------
 
@@ -354,6 +360,13 @@ class Recording:
         return not any(thread.is_alive() for thread in threads)
 
     # -- any thread ------------------------------------------------------------
+
+    def _is_here(self) -> bool:
+        """
+        Whether this process records. In a forked child nobody writes, and the lock may
+        be one that a thread of the parent had at the moment of the fork.
+        """
+        return self._process == os.getpid()
 
     def _noticed(self, notice: NoticeOfLine) -> None:
         self._put("note", self._current, notice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -19,7 +20,9 @@ from realtime_sync import Session, connect
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ForkedSession, LocalProtocolError
 from realtime_sync.protocol import registry
+from realtime_sync.recording.recorder import Recording
 from realtime_sync.server import Server, serve
+from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport.log_writer import LogWriter, hand_to_log_writer
 
 pytestmark = pytest.mark.usefixtures("arrangement")
@@ -154,6 +157,32 @@ def in_child(action: Callable[[], Any]) -> str:
         told = pipe.read().decode()
     os.waitpid(child, 0)
     return told
+
+
+def used_up(recording: Recording) -> None:
+    """Everything that a program does with a recording."""
+    recording.note({"type": "said"})
+    recording.flush()
+    recording.close()
+
+
+@pytest.mark.shared
+@pytest.mark.timeout(30)
+def test_a_recording_of_the_parent_is_not_the_childs(tmp_path: Path) -> None:
+    """Nobody writes there, so nobody is waited for; the parent's goes on."""
+    path = tmp_path / "call.jsonl"
+    memory = MemoryTransport()
+    with connect("m", transport=memory) as session:
+        recording = session.record(path)
+        recording.flush()
+        told = in_child(lambda: used_up(recording))
+        memory.feed({"type": "response.sparkle"})
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+
+    assert "None" == told
+    assert "response.sparkle" in [line.get("frame", {}).get("type") for line in lines]
+    assert "recording.ended" == lines[-1]["note"]["type"]
+    assert "said" not in [line.get("note", {}).get("type") for line in lines]
 
 
 def uses(session: Session) -> dict[str, Callable[[], Any]]:
