@@ -129,3 +129,12 @@ class LabNotebook:
     def restart(self) -> None:
         """Restart the kernel."""
         self._page.value(f"{KERNEL}.restart()")
+
+
+def find_talk(one: Page) -> None:
+    """Have ``talk`` be the conversation in the output that was made last."""
+    one.wait("document.querySelector('.rs-talk')")
+    one.value("""(() => {
+      const outputs = [...document.querySelectorAll('.rs-talk')];
+      window.talk = outputs.at(-1).parentElement.talk;
+    })()""")

@@ -74,15 +74,6 @@ def recorded(path: Path) -> tuple[Snapshot, list[numpy.ndarray[Any, Any]]]:
     return snapshot, [numpy.frombuffer(each, "<i2") for each in sent.values()]
 
 
-def found_in(one: Page) -> None:
-    """Take the output that was made last for the one that is looked at."""
-    one.wait("document.querySelector('.rs-talk')")
-    one.value("""(() => {
-      const outputs = [...document.querySelectorAll('.rs-talk')];
-      window.talk = outputs.at(-1).parentElement.talk;
-    })()""")
-
-
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     """The conversation, over when a test sees it."""
@@ -97,7 +88,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
             notebook = lab.LabNotebook(one, address, served, cells)
             notebook.run(CONNECTS)
             notebook.run(TALKS)
-            found_in(one)
+            lab.find_talk(one)
             start(one)
             for number in range(1, TIMES + 1):
                 answered = f"talk.log.innerText.split('is Paris').length > {number}"
@@ -131,7 +122,7 @@ def go_on(
             found.told[stage] = one.value("talk.problem.textContent")
         notebook.run(CONNECTS)
         notebook.run(TALKS)
-        found_in(one)
+        lab.find_talk(one)
         start(one)
         one.wait("talk.word !== 'opening'")
         found.outputs[stage] = one.value("document.querySelectorAll('.rs-talk').length")
