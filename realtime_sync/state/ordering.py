@@ -212,21 +212,25 @@ def forget_tombstones(order: ItemOrder, limit: int) -> ItemOrder:
     if surplus <= 0:
         return order
     oldest = list(order.dead)[:surplus]
-    parents = order.parents.flat()
+    parents, below = order.parents.flat(), order.below.flat()
     gone = {each: parents.pop(each) for each in oldest if each in parents}
-    orphaned = {each: old for each, old in parents.items() if old in gone}
-    for each, old in orphaned.items():
-        parents[each] = _heir_in_order(old, gone, parents)
-    waiting = {
-        missing: left
-        for missing, orphans in order.waiting.items()
-        if (left := tuple(each for each in orphans if each in parents))
-    }
-    return order_of_items(
-        filter(parents.__contains__, order.ids),
-        parents=parents,
+    left: set[str] = set()
+    for each, parent in gone.items():
+        for child in filterfalse(gone.__contains__, below.pop(each, ())):
+            parents[child] = heir = _heir_in_order(each, gone, parents)
+            if isinstance(heir, str):
+                below[heir] = (*below.get(heir, ()), child)
+        if isinstance(parent, str) and parent not in gone:
+            left.add(parent)
+    for parent in left & below.keys():
+        below[parent] = tuple(filterfalse(gone.__contains__, below[parent]))
+        if not below[parent]:
+            del below[parent]
+    return ItemOrder(
+        runs=_order_runs(tuple(filter(parents.__contains__, order.ids))),
+        parents=PersistentMap(parents),
         dead=order.dead.without(oldest),
-        waiting=waiting,
+        below=PersistentMap(below),
     )
 
 
