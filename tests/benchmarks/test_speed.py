@@ -99,7 +99,7 @@ def promises() -> list[tuple[str, str, float]]:
 def test_what_is_promised_against_the_peer_is_kept(
     name: str, unit: str, bar: float
 ) -> None:
-    """Text and append a sixth, audio and import a quarter of the CPU time."""
+    """Each takes the share of the CPU time that its scenario names, or less."""
     pytest.importorskip("orjson", reason="the bars are for the [speed] extra")
 
     assert best_share(name, unit, bar, pairs=5, scale=1.0) <= bar
