@@ -196,6 +196,7 @@ def test_a_conversation_through_a_card_has_no_gaps(card: Card) -> None:
     assert late < 0.2
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(120)
 def test_a_minute_through_a_card_has_no_gaps(card: Card) -> None:

@@ -132,7 +132,9 @@ class Ear:
             self.changed.notify_all()
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=pytest.mark.deep)])
+@pytest.mark.parametrize(
+    "rounds", [8, pytest.param(100, marks=[pytest.mark.deep, pytest.mark.alone])]
+)
 @pytest.mark.timeout(300)
 def test_figures_of_interruption(rounds: int) -> None:
     """From the wire to silence, and from the account to the ear."""

@@ -159,6 +159,7 @@ def test_a_player_that_was_late_is_idle_when_all_of_it_was_heard() -> None:
     assert 110.0 == player.ledger.heard_ms("a")
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 def test_pacing_does_not_drift(sink: Sink, pushing: audio.Player) -> None:
     """Lateness of one block is not added to the next."""

@@ -117,6 +117,7 @@ def test_an_item_among_five_thousand_costs_what_it_does_among_ten(
     assert max(dearer([5_000], most).values()) < SLACK
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.parametrize("most", [None, 100_000], ids=["default limit", "no limit"])
 def test_an_item_among_fifty_thousand_costs_what_it_does_among_ten(

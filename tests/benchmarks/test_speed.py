@@ -94,6 +94,7 @@ def promises() -> list[tuple[str, str, float]]:
     ]
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.parametrize(("name", "unit", "bar"), promises())
 def test_what_is_promised_against_the_peer_is_kept(
@@ -114,6 +115,7 @@ def limits() -> list[tuple[str, str, float]]:
     ]
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.parametrize(("name", "unit", "limit"), limits())
 def test_delays_stay_within_their_limits(name: str, unit: str, limit: float) -> None:
@@ -129,6 +131,7 @@ def test_delays_stay_within_their_limits(name: str, unit: str, limit: float) -> 
     assert found <= limit
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("plain", [False, True])
@@ -141,6 +144,7 @@ def test_every_stream_can_be_measured_every_way(tls: bool, plain: bool) -> None:
     assert {each.name for each in chosen} == {row.scenario for row in rows}
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 def test_an_hour_of_audio_leaves_little_behind() -> None:
     """The mirror of a long conversation is bounded, and its audio is not kept."""

@@ -89,6 +89,7 @@ def fallen_in(agents: Iterable[Faulty]) -> list[list[str]]:
         return list(pool.map(lambda agent: fallen(agent.call()), agents))
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("gate", FAULTS)
@@ -97,6 +98,7 @@ def test_a_fault_is_found_fifty_times_of_fifty(gate: str) -> None:
     assert [[gate]] * 50 == fallen_in(FAULTS[gate]() for _ in range(50))
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_two_hundred_calls_without_a_fault_pass() -> None:

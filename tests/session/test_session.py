@@ -607,7 +607,8 @@ def test_a_session_opens_once(open_session: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    "commands", [1_000, pytest.param(10_000, marks=pytest.mark.deep)]
+    "commands",
+    [1_000, pytest.param(10_000, marks=[pytest.mark.deep, pytest.mark.alone])],
 )
 def test_every_wait_ends_when_the_connection_is_cut_under_load(commands: int) -> None:
     """

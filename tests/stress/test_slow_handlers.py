@@ -99,6 +99,7 @@ def test_a_blocked_handler_costs_latency_only(busy: bool) -> None:
     Figures(1.0, 0.1, busy=busy).check("1 s" + (", busy thread" if busy else ""))
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.parametrize(
     ("busy", "bound"), [(False, 10.0), (True, 30.0)], ids=["blocked", "and busy"]

@@ -82,6 +82,7 @@ class Line:
         return [1000 * (each - begin) for each in steps]
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 def test_sixty_calls_at_once(elsewhere: str) -> None:
     """Each speaks and hears at the same time; none waits for another."""

@@ -420,6 +420,7 @@ def test_board_of_twenty_sessions_at_ten_updates_a_second_is_told_all_of_them(
     assert cost_of_board(20, 1, start_host) > 0
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 def test_board_of_two_hundred_sessions_takes_a_small_part_of_a_core(
     start_host: Start,

@@ -115,6 +115,7 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("calls", "seconds"), [(400, 60.0)])
@@ -169,7 +170,11 @@ def test_calls_are_held_and_told_by_a_third_process(
     ("calls", "away"),
     [
         pytest.param(6, 0.3),
-        pytest.param(100, 30.0, marks=[pytest.mark.deep, pytest.mark.timeout(400)]),
+        pytest.param(
+            100,
+            30.0,
+            marks=[pytest.mark.deep, pytest.mark.alone, pytest.mark.timeout(400)],
+        ),
     ],
 )
 def test_calls_go_on_while_the_broker_is_away(
@@ -221,7 +226,12 @@ def answered(fleet: Fleet) -> list[str]:
     ("starts", "restarts", "bound"),
     [
         pytest.param(40, 1, 4),
-        pytest.param(1000, 3, 20, marks=[pytest.mark.deep, pytest.mark.timeout(400)]),
+        pytest.param(
+            1000,
+            3,
+            20,
+            marks=[pytest.mark.deep, pytest.mark.alone, pytest.mark.timeout(400)],
+        ),
     ],
 )
 def test_each_call_begins_once(
@@ -257,6 +267,7 @@ def test_each_call_begins_once(
     assert [0] * restarts == codes
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(400)
 def test_killed_worker_loses_its_calls_within_five_seconds(
@@ -309,6 +320,7 @@ def host_of(worker: Worker) -> str:
     return f"w{worker.number}@test#"
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("rate", [15.0, 40.0, 100.0])
@@ -347,6 +359,7 @@ def test_model_tells_calls_per_process(
     assert found == pytest.approx(predicted, rel=0.2)
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(400)
 def test_two_hundred_calls_end_as_asked(
@@ -375,6 +388,7 @@ def test_two_hundred_calls_end_as_asked(
     assert {"clean"} == {clean for _, _, clean in server.ended}
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.parametrize(
     ("how", "ended", "code"),
