@@ -129,10 +129,12 @@ class Taps:
 
     def end(self, code: Optional[int], reason: str) -> None:
         """See `Tap.end`."""
-        # Kept for `join`: a recording writes on when it is shown nothing any more.
-        self._ended = self._taps
+        ending = self._taps
+        # Kept for `join`: a recording writes on when it is shown nothing any more. Also
+        # those before: a session may be closed while it opens, and end after that.
+        self._ended = (*self._ended, *ending)
         self._each(lambda tap: tap.end(code, reason))
-        for tap in self._ended:
+        for tap in ending:
             self.remove(tap)
 
     def join(self, deadline: Deadline) -> bool:

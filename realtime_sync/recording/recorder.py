@@ -120,7 +120,8 @@ class Recording:
     out silently: if the disk fails or is too slow the recording ends, the reason
     is logged and kept in `error`, and `close` raises it.
 
-    In a forked child it is the parent's: nothing is recorded there, nor waited for.
+    In a forked child, one that has begun is the parent's: nothing is recorded there,
+    nor waited for.
 
     Of a session that is not open yet nothing is written, and no thread begins, before
     there is something to record: an earlier recording in the file is still there when
@@ -189,15 +190,15 @@ class Recording:
         self.began = self._clock()
         # Without a buffer: a forked child would write what the parent has in it.
         self._file = open(self.path, "wb", buffering=0, opener=_open_as_it_is)
-        # Whether what is in the file is there from before.
-        self._replaces = os.fstat(self._file.fileno()).st_size > 0
+        # Whether nothing was written: what is in the file is there from before.
+        self._untouched = True
         # A session that was never opened goes without a word, and this goes with it.
         finalize(self, self._file.close).atexit = False
         # Taken, for good, by the thread that writes: of several that were started,
         # because an interrupt has left it open whether the first one was, one does.
         self._claimed = Lock()
         self._threads: list[Thread] = []
-        # Whether there is who writes, and where.
+        # Whether there is who writes, and in which process: the one that has begun.
         self._served = later is not None
         self._process = os.getpid()
         # Whether the system gave no thread; said once.
@@ -324,10 +325,14 @@ class Recording:
 
     def end(self, code: Optional[int], reason: str) -> None:
         """Nothing more is recorded; does not wait."""
+        if not self._is_here():
+            return
         if not self._seen:
             self._put("snapshot", self._current, self._source.snapshot)
         with self._lock:
-            nothing = self._replaces and not self._begun
+            nothing = not (self._begun or self._over) and (
+                self._process != os.getpid() or self._holds_something()
+            )
             self._over = self._over or nothing
         if nothing:
             # What is in the file is worth more than a recording without a line.
@@ -363,10 +368,11 @@ class Recording:
 
     def _is_here(self) -> bool:
         """
-        Whether this process records. In a forked child nobody writes, and the lock may
-        be one that a thread of the parent had at the moment of the fork.
+        Whether this process records, or may begin to. In a forked child nobody writes
+        for the parent, and the lock may be one that a thread had at the moment of the
+        fork.
         """
-        return self._process == os.getpid()
+        return not self._begun or self._process == os.getpid()
 
     def _noticed(self, notice: NoticeOfLine) -> None:
         self._put("note", self._current, notice)
@@ -375,12 +381,14 @@ class Recording:
         """Let the writer have something; False when nothing is wanted any more."""
         with self._lock:
             timed = (self._clock() - self.began, *entry)
-            # Looked at behind the clock: a signal handler may have ended it there, and
-            # none comes between this look and the append.
+            begins = not self._begun and entry[0] not in _QUIET
+            process = os.getpid() if begins else self._process
+            # Looked at behind these calls: a signal handler may have ended it there,
+            # and none comes between this look and the append.
             if self._over:
                 return False
             self._over = entry[0] == "end"
-            self._begun = self._begun or entry[0] not in _QUIET
+            self._begun, self._process = self._begun or begins, process
             self._waiting.append(timed)
             self._size += size
             self.lines += entry[0] in ("in", "out")
@@ -483,9 +491,11 @@ class Recording:
             lines = [self._writer.line(*e) for e in batch if e[1] != "mark"]
             if self.error is not None:
                 lines.append(self._writer.failed(self.error))
-            if self._replaces:
-                self._replaces = False
-                self._file.truncate(0)
+            if self._untouched:
+                self._untouched = False
+                if self._holds_something():
+                    self._file.seek(0)
+                    self._file.truncate()
             self._write_all(memoryview(b"".join(lines)))
         except Exception as exc:
             # The disk is full, or gone. The session must not suffer from it.
@@ -496,6 +506,9 @@ class Recording:
     def _write_all(self, data: memoryview) -> None:
         while data:
             data = data[self._file.write(data) or 0 :]
+
+    def _holds_something(self) -> bool:
+        return os.fstat(self._file.fileno()).st_size > 0
 
     def _head(self) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import Session, connect
+from realtime_sync import RealtimeClient, Session, connect
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ForkedSession, LocalProtocolError
 from realtime_sync.protocol import registry
@@ -183,6 +183,58 @@ def test_a_recording_of_the_parent_is_not_the_childs(tmp_path: Path) -> None:
     assert "response.sparkle" in [line.get("frame", {}).get("type") for line in lines]
     assert "recording.ended" == lines[-1]["note"]["type"]
     assert "said" not in [line.get("note", {}).get("type") for line in lines]
+
+
+def prepared(path: Path) -> tuple[Session, MemoryTransport]:
+    """A session that is to be recorded and is not open yet."""
+    memory = MemoryTransport()
+    session = RealtimeClient(api_key="k").session("m", transport=memory, threads=None)
+    session.record(path)
+    return session, memory
+
+
+def kinds_in_recording(path: Path) -> list[str]:
+    """What the lines of a recording are, in order."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [
+        (line.get("frame") or line.get("note") or {"type": "head"})["type"]
+        for line in lines
+    ]
+
+
+def test_what_was_prepared_before_a_fork_is_recorded_in_the_child(
+    tmp_path: Path,
+) -> None:
+    """As in a server that makes its workers by forking."""
+    path = tmp_path / "call.jsonl"
+    session, memory = prepared(path)
+
+    def serve_in_child() -> None:
+        with session:
+            memory.feed({"type": "response.sparkle"})
+
+    told = in_child(serve_in_child)
+    session.close()
+
+    assert "None" == told
+    found = kinds_in_recording(path)
+    assert ["head", "recording.ended"] == [found[0], found[-1]]
+    assert {"session.created", "response.sparkle"} < set(found)
+    assert 1 == found.count("head")
+
+
+def test_a_child_that_closes_what_was_prepared_writes_nothing(tmp_path: Path) -> None:
+    """The parent may still open it, and begin the recording."""
+    path = tmp_path / "call.jsonl"
+    session, _ = prepared(path)
+    told = in_child(lambda: session.close().code)
+    before = path.read_bytes()
+    with session:
+        pass
+    found = kinds_in_recording(path)
+
+    assert ("None", b"") == (told, before)
+    assert 1 == found.count("head") == found.count("recording.ended")
 
 
 def uses(session: Session) -> dict[str, Callable[[], Any]]:
