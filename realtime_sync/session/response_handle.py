@@ -279,7 +279,7 @@ class ResponseHandle(CommandHandle):
         early, self._early = self._early, []
         for held in early:
             self._accept(held)
-        if self._given_up:
+        if self._given_up and event.type != "response.done":
             self._cancel_given_up()
 
     def _reject(self, error: BaseException) -> None:

@@ -8,7 +8,7 @@ relays call the last piece all of it; what was said then stays.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from ..protocol.jsontext import loads
 from .growing_text import Growing, plain_text
@@ -79,11 +79,30 @@ def text_disagreements(
         yield Disagreement(name, whole_text(said, told) == said)
 
 
+def told_words(part: Part, wire: ContentPart) -> tuple[Optional[str], Optional[str]]:
+    """
+    Return the text and the transcript that the end of a part tells.
+
+    Some servers call the words of speech a text when all is said, or the reverse: they
+    are the same words, and not others beside them.
+    """
+    text, transcript = wire.text or None, wire.transcript or None
+    had_text, had_transcript = bool(plain_text(part._text)), bool(
+        plain_text(part._transcript)
+    )
+    if text and not transcript and had_transcript and not had_text:
+        return None, text
+    if transcript and not text and had_text and not had_transcript:
+        return transcript, None
+    return text, transcript
+
+
 def part_disagreements(part: Part, wire: ContentPart) -> Iterator[Disagreement]:
     """Yield what the end of a part tells otherwise; a cut one has lost its words."""
-    yield from text_disagreements("text", part._text, wire.text)
+    text, transcript = told_words(part, wire)
+    yield from text_disagreements("text", part._text, text)
     if part.heard_ms is None:
-        yield from text_disagreements("transcript", part._transcript, wire.transcript)
+        yield from text_disagreements("transcript", part._transcript, transcript)
 
 
 def item_disagreements(item: Item, wire: WireItem) -> Iterator[Disagreement]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..protocol.lazy_audio import audio_size
-from .final_text import whole_arguments, whole_text
+from .final_text import told_words, whole_arguments, whole_text
 from .frozen_records import evolve_record, freeze
 from .growing_text import plain_text
 from .items import Item, Part
@@ -139,9 +139,12 @@ def merge_part(
     for name in ("image_url", "detail"):
         if text := text_or_none(getattr(wire, name)):
             changes[name] = text
-    if text := text_or_none(wire.text):
+    told, spoken = text_or_none(wire.text), text_or_none(wire.transcript)
+    if final:
+        told, spoken = told_words(part, wire)
+    if text := told:
         changes["_text"] = whole_text(part._text, text) if final else text
-    if text := text_or_none(wire.transcript):
+    if text := spoken:
         if part.heard_ms is not None:
             # After a truncation the server knows less than what was said.
             changes["_kept"] = text

@@ -503,3 +503,15 @@ def test_a_question_fails_at_once_with_an_error_that_says_not_whose_it_is(
             session.ask("Hello", timeout=20)
 
     assert code == caught.value.code
+
+
+def test_what_was_given_up_and_is_over_at_once_is_not_cancelled() -> None:
+    """A server that says only the end of a response leaves nothing to cancel."""
+    transport = MemoryTransport()
+    with connect(transport=transport, dispatch="inline") as session:
+        handle = session.response.create()
+        session.response.cancel_unnamed()
+        transport.feed({"type": "response.done", "response": {"id": "r"}})
+
+        assert "completed" == handle.result(0).status
+    assert ["response.create"] == [frame["type"] for frame in transport.sent]

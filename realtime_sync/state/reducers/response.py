@@ -10,7 +10,7 @@ from .. import ordering
 from ..final_text import is_another_item, item_disagreements
 from ..frozen_records import evolve_record, evolve_record_field, freeze
 from ..item_merge import compact_merged_item, merge_item
-from ..items import Item
+from ..items import Item, has_made_up_id
 from ..reused_ids import (
     is_of_another_response,
     set_item_aside,
@@ -158,6 +158,10 @@ def _response_output_item(
         snapshot, response_id or made_up_response_id(snapshot)
     )
     item_id = text_or_none(wire.id) or _response_item_id(state, event.output_index)
+    if final:
+        snapshot, item_id = _id_before_end(
+            snapshot, event, state, event.output_index, item_id, wire
+        )
     if late := _too_late_for_response(snapshot, state, item_id, final=final):
         return note_anomaly(
             snapshot,
@@ -326,6 +330,7 @@ def _final_response_output(
     item_id = text_or_none(wire.id) or _response_item_id(state, index)
     if item_id in snapshot._order.dead:
         return snapshot
+    snapshot, item_id = _id_before_end(snapshot, event, state, index, item_id, wire)
     if item_id not in state.items:
         snapshot = _rename_response_item(
             snapshot, state, made_up_item_id(state, index), item_id
@@ -334,6 +339,46 @@ def _final_response_output(
     return _store_response_output_item(
         snapshot, event, state, item_id, wire, final=True
     )
+
+
+def _id_before_end(
+    snapshot: Snapshot,
+    event: OutputEvent,
+    state: ResponseState,
+    index: Union[int, None, Unset],
+    item_id: str,
+    wire: WireItem,
+) -> tuple[Snapshot, str]:
+    """
+    Return the id that an item has, where its end comes under one that nobody knows.
+
+    It is the one at that place of the output, if both say the same: some relays make
+    ids for what they tell at the end.
+    """
+    if find_item(snapshot, item_id) is not None or item_id in snapshot._order.dead:
+        return snapshot, item_id
+    if not isinstance(index, int) or not 0 <= index < len(state.items):
+        return snapshot, item_id
+    item = find_item(snapshot, state.items[index])
+    if item is None or has_made_up_id(item) or not _says_the_same(item, wire):
+        return snapshot, item_id
+    detail = f"at its end it is called {item_id}"
+    snapshot = note_anomaly(
+        snapshot, event, "renamed", detail, item_id=item.id, response_id=state.id
+    )
+    return snapshot, item.id
+
+
+def _says_the_same(item: Item, wire: WireItem) -> bool:
+    told = [
+        part.text or part.transcript or ""
+        for part in value_or_none(getattr(wire, "content", None)) or ()
+    ]
+    if item.type == "function_call" == wire.type:
+        return item.call_id is not None and item.call_id == getattr(
+            wire, "call_id", None
+        )
+    return bool(item.said) and item.said == "".join(told)
 
 
 def _rename_response_item(

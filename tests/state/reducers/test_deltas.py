@@ -635,3 +635,52 @@ def test_an_end_that_is_told_after_the_response_is_over_changes_nothing(
 
     assert "Hello" == mirror.item("a").text
     assert ["late_event"] == mirror.kinds
+
+
+@pytest.mark.parametrize("event", ["part", "item", "response"])
+@pytest.mark.parametrize("member", ["text", "transcript"])
+@pytest.mark.parametrize(
+    ("told", "holds", "noted"),
+    [
+        ("Hello there", "Hello there", False),
+        ("there", "Hello there", True),
+        ("Goodbye", "Goodbye", True),
+        ("", "Hello there", False),
+    ],
+)
+def test_words_are_the_same_whichever_member_they_stand_in_at_the_end(
+    told: str, holds: str, noted: bool, member: str, event: str
+) -> None:
+    """Relays call what was spoken a text when all is said, and a text a transcript."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    said = mirror.speech if member == "text" else mirror.text
+    said("Hello there")
+    kind = "output_text" if member == "text" else "output_audio"
+    part = {"type": kind, member: told}
+    item = answer("a", part, status="completed")
+    if event == "part":
+        mirror.about("response.content_part.done", part=part)
+    elif event == "item":
+        mirror.about("response.output_item.done", item=item)
+    else:
+        mirror.ended(item)
+
+    assert holds == mirror.item("a").text == mirror.item("a").said
+    assert ["disagreement"] * noted == mirror.kinds
+    assert mirror.snapshot.transcript()[0].text == holds
+
+
+def test_text_beside_speech_is_no_transcript() -> None:
+    """A part may have both, and then each is told by its own name."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.speech("spoken")
+    mirror.text("written")
+    both = {"type": "output_audio", "text": "Written.", "transcript": "Spoken."}
+    mirror.ended(answer("a", both, status="completed"))
+
+    (part,) = mirror.item("a").content
+    assert ("Written.", "Spoken.") == (part.text, part.transcript)

@@ -832,3 +832,79 @@ def test_an_end_without_a_name_is_that_of_the_cancelled_response() -> None:
     assert ("cancelled", 3) == (state.status, mirror.snapshot.usage.total_tokens)
     mirror.tell("response.done", response={"status": "completed"})
     assert 2 == len(mirror.snapshot.responses)
+
+
+SPOKEN = {"type": "output_text", "text": "Hello"}
+
+
+@pytest.mark.parametrize("end", ["item", "response", "both"])
+def test_an_item_that_is_renamed_at_its_end_is_there_once(end: str) -> None:
+    """Under the id that the conversation knows; the other one is noted."""
+    mirror = Mirror()
+    mirror.user("u")
+    mirror.created()
+    mirror.started(answer("a"))
+    mirror.added(answer("a"), "u")
+    mirror.text("Hello", "a")
+    shown = answer("z", SPOKEN, status="completed")
+    if end != "response":
+        mirror.about("response.output_item.done", "z", item=shown)
+    if end != "item":
+        mirror.ended(shown)
+
+    assert ["u", "a"] == mirror.order
+    assert ("Hello", "completed") == (mirror.item("a").text, mirror.item("a").status)
+    assert ("a",) == mirror.snapshot.responses["r"].items
+    assert {"renamed"} == set(mirror.kinds)
+
+
+@pytest.mark.parametrize(
+    ("shown", "items"),
+    [
+        (answer("z", {"type": "output_text", "text": "Other"}), 2),
+        (answer("z"), 2),
+        (call("z", "{}"), 2),
+    ],
+    ids=["other words", "no words", "a call"],
+)
+def test_what_is_not_the_same_at_the_end_is_another_item(
+    shown: dict[str, Any], items: int
+) -> None:
+    """Nothing is taken for what it may not be."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer("a"))
+    mirror.text("Hello", "a")
+    mirror.ended(shown)
+
+    assert items == len(mirror.snapshot.responses["r"].items)
+    assert [] == mirror.kinds
+
+
+@pytest.mark.parametrize(("call_id", "calls"), [("call_f", 1), ("other", 2)])
+def test_a_call_that_is_renamed_at_its_end_is_told_by_its_call_id(
+    call_id: str, calls: int
+) -> None:
+    """It is run by that, and answered by that."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(call("f"))
+    mirror.ended({**call("z", "{}", "completed"), "call_id": call_id})
+
+    assert calls == len(mirror.snapshot.responses["r"].items)
+    assert ["renamed"] * (calls == 1) == mirror.kinds
+
+
+def test_a_renamed_item_is_looked_for_only_where_it_was() -> None:
+    """One that was deleted is gone, and a place without an item has none."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer("a"))
+    mirror.text("Hello", "a")
+    mirror.tell("conversation.item.deleted", item_id="z")
+    mirror.ended(
+        answer("z", SPOKEN, status="completed"),
+        answer("y", SPOKEN, status="completed"),
+    )
+
+    assert ("a", "y") == mirror.snapshot.responses["r"].items
