@@ -16,7 +16,7 @@ HEARD = "caller.heard"
 
 
 @frozen(kw_only=True)
-class Utterance:
+class CallerUtterance:
     """
     Something that the caller said.
 
@@ -58,7 +58,7 @@ class CallNotes:
         outputs: what the program gave back to the backend of a live session, by call.
     """
 
-    utterances: list[Utterance] = field(factory=list)
+    utterances: list[CallerUtterance] = field(factory=list)
     heard: dict[str, float] = field(factory=dict)
     onsets: list[float] = field(factory=list)
     outputs: dict[str, str] = field(factory=dict)
@@ -76,7 +76,7 @@ class CallNotes:
 
     def _noted(self, note: Mapping[str, Any]) -> None:
         if note.get("type") == HEARD:
-            since = _time(note.get("start"))
+            since = _time_of_note(note.get("start"))
             if since is not None:
                 self.heard[str(note.get("item_id"))] = since
                 self.onsets.append(since)
@@ -96,11 +96,11 @@ class CallNotes:
             stretch.start += moved.setdefault(item_id, since - stretch.start)
 
     def _said(self, note: Mapping[str, Any]) -> None:
-        start, end = _time(note.get("start")), _time(note.get("end"))
+        start, end = _time_of_note(note.get("start")), _time_of_note(note.get("end"))
         if start is None or end is None or end < start:
             return
         self.utterances.append(
-            Utterance(
+            CallerUtterance(
                 text=str(note.get("text") or ""),
                 interval=Interval(start, end),
                 kind=str(note.get("kind") or "say"),
@@ -108,7 +108,7 @@ class CallNotes:
         )
 
 
-def _time(value: object) -> Optional[float]:
+def _time_of_note(value: object) -> Optional[float]:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if isfinite(value) and value >= 0 else None

@@ -19,12 +19,12 @@ from . import measures
 from .arguments import count, number, shown
 from .arguments import text as check_text
 from .call_notes import CallNotes
-from .call_turns import Speech, turns_of
+from .call_turns import CallSpeech, turns_of
 from .live_turns import LiveCall
 from .speech_intervals import Interval
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
-from .words import looked_for
+from .words import words_looked_for
 
 _CUT = "response incomplete"
 """What a report lists as a problem, and is in `CallTurn.cut` here."""
@@ -139,7 +139,7 @@ class CallRecord:
         """What was said over the Realtime protocol, in items and responses."""
         listener.finish()
         notes.place(listener.server.stretches)
-        speech = Speech.of(listener, notes)
+        speech = CallSpeech.of(listener, notes)
         return evolve(
             self,
             agent=listener.server,
@@ -173,12 +173,12 @@ class CallRecord:
     @property
     def first_audio_ms(self) -> Spread:
         """From the end of the caller's speech to the first audible sound, all turns."""
-        return Spread.of([each for _, each in measures.first_audio(self)])
+        return Spread.of([each for _, each in measures.first_audio_times(self)])
 
     @property
     def stop_ms(self) -> Spread:
         """From the beginning of interruptions to the last sound of the answers."""
-        return Spread.of([each for _, each in measures.stops(self)])
+        return Spread.of([each for _, each in measures.times_to_stop(self)])
 
     @property
     def longest_silence_ms(self) -> float:
@@ -188,7 +188,7 @@ class CallRecord:
     @property
     def talk_over_ms(self) -> float:
         """How long both were to be heard at once, altogether."""
-        return measures.talk_over(self)
+        return measures.talk_over_time(self)
 
     @property
     def tools(self) -> tuple[ToolUse, ...]:
@@ -221,7 +221,7 @@ class CallRecord:
 
     def stopped_within_ms(self, most: float) -> Verdict:
         """Whether the agent was silent soon after the caller spoke into its answer."""
-        return measures.stopped_within_ms(self, number("most", most))
+        return measures.measure_stopped_within_ms(self, number("most", most))
 
     def tool_called(
         self, tool: str, /, *, times: Optional[int] = None, **arguments: object
@@ -236,17 +236,19 @@ class CallRecord:
         """
         if times is not None:
             count("times", times)
-        return measures.tool_called(self, check_text("tool", tool), times, arguments)
+        return measures.measure_tool_called(
+            self, check_text("tool", tool), times, arguments
+        )
 
     def says(self, text: str) -> Verdict:
         """Whether the caller heard these words."""
-        looked_for(text)
-        return measures.says(self, text)
+        words_looked_for(text)
+        return measures.measure_says(self, text)
 
     def never_says(self, text: str) -> Verdict:
         """Whether these words were not even generated."""
-        looked_for(text)
-        return measures.never_says(self, text)
+        words_looked_for(text)
+        return measures.measure_never_says(self, text)
 
     def check(self, gates: Iterable[Check]) -> tuple[Verdict, ...]:
         """

@@ -18,7 +18,7 @@ _STANDS_STILL = 30.0
 _LOOK = 0.02
 
 
-class MovedClock(Protocol):
+class MovedCallClock(Protocol):
     """A clock that is moved by hand, see `realtime_sync.testing.ManualClock`."""
 
     def now(self) -> float:
@@ -54,7 +54,7 @@ class CallTime(Protocol):
         """Have a function called whenever time has passed, where no thread does it."""
 
 
-class RealTime:
+class RealCallTime:
     """The time of the machine."""
 
     threads = True
@@ -75,7 +75,7 @@ class RealTime:
         """Threads do what is due."""
 
 
-class MovedTime:
+class MovedCallTime:
     """
     A clock that moves while somebody waits, in the thread that waits.
 
@@ -89,7 +89,7 @@ class MovedTime:
     threads = False
 
     def __init__(
-        self, clock: MovedClock, advance: Optional[Callable[[float], object]] = None
+        self, clock: MovedCallClock, advance: Optional[Callable[[float], object]] = None
     ) -> None:
         if not (callable(getattr(clock, "now", None)) and hasattr(clock, "advance")):
             raise ConfigurationError(

@@ -11,8 +11,8 @@ from attrs import define, field, frozen
 from ..report import Listener, Stretch
 from ..state.latency import Turn
 from ..telemetry import Tokens
-from .call_notes import CallNotes, Utterance
-from .speech_intervals import Interval, audible
+from .call_notes import CallerUtterance, CallNotes
+from .speech_intervals import Interval, audible_intervals
 from .turns import CallTurn, Response, ToolUse
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _TURN_DETECTED = "turn_detected"
 
 
 @frozen(kw_only=True)
-class Speech:
+class CallSpeech:
     """
     When who was to be heard.
 
@@ -36,22 +36,22 @@ class Speech:
 
     user: Sequence[Interval]
     agent: Sequence[Interval]
-    utterances: Sequence[Utterance] = ()
+    utterances: Sequence[CallerUtterance] = ()
     sounding: Mapping[str, Interval] = field(factory=dict)
     audible: Mapping[str, Interval] = field(factory=dict)
 
     @classmethod
-    def of(cls, listener: Listener, notes: CallNotes) -> Speech:
+    def of(cls, listener: Listener, notes: CallNotes) -> CallSpeech:
         """Find it in the sound; what a `Caller` has noted is known better."""
-        user = audible(listener.user.stretches)
-        agent = audible(listener.server.stretches)
+        user = audible_intervals(listener.user.stretches)
+        agent = audible_intervals(listener.server.stretches)
         heard = agent
         if not user and not agent:
             # Recorded without its audio: of that, only the length is left.
             heard = tuple(Interval(s.start, s.end) for s in listener.server.stretches)
         if notes.utterances:
             user = tuple(each.interval for each in notes.utterances)
-        sounding = _by_item(listener.server.stretches)
+        sounding = _turn_intervals_by_item(listener.server.stretches)
         return cls(
             user=user,
             agent=heard,
@@ -60,7 +60,7 @@ class Speech:
             audible={
                 item_id: loud
                 for item_id, whole in sounding.items()
-                if (loud := _within(heard, whole)) is not None
+                if (loud := _turn_interval_within(heard, whole)) is not None
             },
         )
 
@@ -78,10 +78,10 @@ class Speech:
 
 
 def turns_of(
-    listener: Listener, snapshot: Snapshot, speech: Speech
+    listener: Listener, snapshot: Snapshot, speech: CallSpeech
 ) -> tuple[CallTurn, ...]:
     """The turns of a call, in order."""
-    drafts = _drafts(listener, snapshot, speech)
+    drafts = _call_turn_drafts(listener, snapshot, speech)
     kept = [each for each in drafts if each.counts]
     return tuple(
         draft.turn(number, snapshot, speech, listener)
@@ -90,7 +90,7 @@ def turns_of(
 
 
 @define
-class _Draft:
+class _CallTurnDraft:
     """A turn that is being put together."""
 
     opened: float
@@ -108,7 +108,7 @@ class _Draft:
         return self.spoken or bool(self.responses)
 
     def turn(
-        self, number: int, snapshot: Snapshot, speech: Speech, listener: Listener
+        self, number: int, snapshot: Snapshot, speech: CallSpeech, listener: Listener
     ) -> CallTurn:
         """The finished turn."""
         states = [
@@ -116,13 +116,13 @@ class _Draft:
             for each in self.responses
             if (state := snapshot.responses.get(each.response_id or "")) is not None
         ]
-        made = [item_id for state in states for item_id in _made(state)]
+        made = [item_id for state in states for item_id in _items_of_turn(state)]
         sounds = [speech.audible[each] for each in made if each in speech.audible]
         whole = span_of(sounds)
         cut = [listener.cut[each] for each in made if each in listener.cut]
         stop = stop_ms(whole, cut, speech.user, self.speech)
         detected = any(each.interrupted for each in self.responses)
-        if whole is None and _cut_before_heard(cut, speech.user, self.speech):
+        if whole is None and _turn_cut_before_heard(cut, speech.user, self.speech):
             detected = True
         return CallTurn(
             number=number,
@@ -132,8 +132,8 @@ class _Draft:
             speech=self.speech,
             speech_end=self._speech_end(),
             answer_sound=whole,
-            responses=tuple(_response(state, snapshot) for state in states),
-            tools=tuple(_tools(states, snapshot, listener)),
+            responses=tuple(_response_of_turn(state, snapshot) for state in states),
+            tools=tuple(_tools_of_turn(states, snapshot, listener)),
             interrupted=stop is not None or detected,
             stop_ms=stop,
             tokens=Tokens.sum(Tokens.of(each.usage) for each in self.responses),
@@ -149,32 +149,36 @@ class _Draft:
         return first
 
 
-def _drafts(listener: Listener, snapshot: Snapshot, speech: Speech) -> list[_Draft]:
-    by_item: dict[str, _Draft] = {}
+def _call_turn_drafts(
+    listener: Listener, snapshot: Snapshot, speech: CallSpeech
+) -> list[_CallTurnDraft]:
+    by_item: dict[str, _CallTurnDraft] = {}
     for item in snapshot.items:
         if item.type == "message" and item.role == "user":
             begun = listener.at.get(item.id, 0.0)
             at = listener.committed.get(item.id, begun)
             spoken = item.id in listener.committed
-            by_item[item.id] = _Draft(at, item, spoken=spoken)
+            by_item[item.id] = _CallTurnDraft(at, item, spoken=spoken)
     drafts = sorted(by_item.values(), key=lambda each: each.opened)
     _assign_speech(drafts, speech)
-    drafts += _unanswered(drafts, speech)
+    drafts += _unanswered_call_turns(drafts, speech)
     drafts.sort(key=lambda each: each.opened)
     for response in listener.turns:
         state = snapshot.responses.get(response.response_id or "")
         if state is not None and state.out_of_band:
             continue
         created = response.moments.get("created", response.start)
-        draft = by_item.get(response.item_id or "") or _latest(drafts, created)
+        draft = by_item.get(response.item_id or "") or _latest_call_turn(
+            drafts, created
+        )
         if draft is None:
-            draft = _Draft(created)
+            draft = _CallTurnDraft(created)
             drafts.insert(0, draft)
         draft.responses.append(response)
     return drafts
 
 
-def _assign_speech(drafts: Sequence[_Draft], speech: Speech) -> None:
+def _assign_speech(drafts: Sequence[_CallTurnDraft], speech: CallSpeech) -> None:
     """What was spoken since the last commit is what was committed."""
     since = 0.0
     for draft in drafts:
@@ -192,11 +196,13 @@ def _assign_speech(drafts: Sequence[_Draft], speech: Speech) -> None:
         since = draft.opened
 
 
-def _unanswered(drafts: Sequence[_Draft], speech: Speech) -> list[_Draft]:
+def _unanswered_call_turns(
+    drafts: Sequence[_CallTurnDraft], speech: CallSpeech
+) -> list[_CallTurnDraft]:
     """What a caller said last and the server never took for a turn."""
     last = max((each.opened for each in drafts if each.spoken), default=0.0)
     return [
-        _Draft(
+        _CallTurnDraft(
             each.interval.end,
             speech=each.interval,
             said=each.text,
@@ -208,15 +214,17 @@ def _unanswered(drafts: Sequence[_Draft], speech: Speech) -> list[_Draft]:
     ]
 
 
-def _latest(drafts: Sequence[_Draft], at: float) -> Optional[_Draft]:
+def _latest_call_turn(
+    drafts: Sequence[_CallTurnDraft], at: float
+) -> Optional[_CallTurnDraft]:
     """The turn that was open at a time."""
     before = [each for each in drafts if each.opened <= at]
     return before[-1] if before else None
 
 
-def _response(state: ResponseState, snapshot: Snapshot) -> Response:
-    items = [snapshot.item(item_id) or item for item_id, item in _output(state)]
-    gone = [snapshot.item(item_id) is None for item_id, _ in _output(state)]
+def _response_of_turn(state: ResponseState, snapshot: Snapshot) -> Response:
+    items = [snapshot.item(item_id) or item for item_id, item in _output_of_turn(state)]
+    gone = [snapshot.item(item_id) is None for item_id, _ in _output_of_turn(state)]
     messages = [
         (item, deleted) for item, deleted in zip(items, gone) if item.type == "message"
     ]
@@ -241,17 +249,17 @@ def _response(state: ResponseState, snapshot: Snapshot) -> Response:
     )
 
 
-def _output(state: ResponseState) -> Iterator[tuple[str, Item]]:
+def _output_of_turn(state: ResponseState) -> Iterator[tuple[str, Item]]:
     for item in state.output:
         yield item.id, item
 
 
-def _made(state: ResponseState) -> tuple[str, ...]:
+def _items_of_turn(state: ResponseState) -> tuple[str, ...]:
     """Ids of the items of a response."""
     return state.items or tuple(item.id for item in state.output)
 
 
-def _tools(
+def _tools_of_turn(
     states: Sequence[ResponseState], snapshot: Snapshot, listener: Listener
 ) -> Iterator[ToolUse]:
     outputs = {
@@ -284,7 +292,7 @@ def mapping_of(text: str) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _by_item(stretches: Sequence[Stretch]) -> dict[str, Interval]:
+def _turn_intervals_by_item(stretches: Sequence[Stretch]) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
     for each in stretches:
         item_id = each.item_id or ""
@@ -294,7 +302,9 @@ def _by_item(stretches: Sequence[Stretch]) -> dict[str, Interval]:
     return found
 
 
-def _within(intervals: Sequence[Interval], whole: Interval) -> Optional[Interval]:
+def _turn_interval_within(
+    intervals: Sequence[Interval], whole: Interval
+) -> Optional[Interval]:
     """From the first to the last loud sound within a time."""
     parts = [
         Interval(max(each.start, whole.start), min(each.end, whole.end))
@@ -342,7 +352,7 @@ def stop_ms(
     return None
 
 
-def _cut_before_heard(
+def _turn_cut_before_heard(
     cut: Sequence[float], user: Sequence[Interval], own: Optional[Interval]
 ) -> bool:
     """Whether the user spoke before anything of an answer was heard."""

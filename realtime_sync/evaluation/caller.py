@@ -19,14 +19,14 @@ from ..server.voice import Synthesizer
 from . import arguments
 from .call_notes import heard_note
 from .call_record import CallRecord
-from .call_time import CallTime, MovedClock, MovedTime, RealTime
+from .call_time import CallTime, MovedCallClock, MovedCallTime, RealCallTime
+from .caller_microphone import CallerMicrophone, MicrophoneSpeech, microphone_utterance
 from .caller_sound import Conditions, Sound, Speakable, check_voice
 from .chat_model import ChatModel
 from .heard_answers import HeardAnswers
 from .live_answers import LiveAnswers
-from .microphone import Microphone, Spoken, utterance
 from .persona import Persona
-from .telephone import CarrierLine, Telephone
+from .telephone import Telephone, TelephoneLine
 
 if TYPE_CHECKING:
     from .. import Session
@@ -99,8 +99,8 @@ class Caller:
         patience: float = 15.0,
         seed: int = 0,
         synthesizer: Optional[Synthesizer] = None,
-        carrier: Optional[CarrierLine] = None,
-        clock: Optional[MovedClock] = None,
+        carrier: Optional[TelephoneLine] = None,
+        clock: Optional[MovedCallClock] = None,
         record: Union[None, str, os.PathLike[str]] = None,
         name: Optional[str] = None,
     ) -> None:
@@ -124,7 +124,7 @@ class Caller:
             jitter=jitter,
         )
         # Before anything is begun that would have to be ended.
-        self._time = _time_of(session, carrier, clock)
+        self._time = _time_of_caller(session, carrier, clock)
         self._telephone = (
             Telephone(carrier, self._time) if carrier is not None else None
         )
@@ -153,7 +153,7 @@ class Caller:
         else:
             append = session.input_audio_buffer.append
             self._hearing = HeardAnswers(session, line, self._time, self._note_playing)
-        self._microphone = Microphone(
+        self._microphone = CallerMicrophone(
             append if line is None else line.speak,
             session_format(session, "input") if line is None else line.input,
             self.conditions,
@@ -351,9 +351,9 @@ class Caller:
             return False
         return not _finds_turns(session)
 
-    def _note(self, spoken: Spoken) -> None:
+    def _note(self, spoken: MicrophoneSpeech) -> None:
         """Have it in the recording; on the thread that sends."""
-        said = utterance(spoken, self._recording.began)
+        said = microphone_utterance(spoken, self._recording.began)
         if said is not None:
             self._recording.note(said.note())
 
@@ -385,8 +385,10 @@ def check_moment(after: object, word: object) -> None:
         arguments.seconds("after", after)
 
 
-def _time_of(
-    session: AnySession, carrier: Optional[CarrierLine], clock: Optional[MovedClock]
+def _time_of_caller(
+    session: AnySession,
+    carrier: Optional[TelephoneLine],
+    clock: Optional[MovedCallClock],
 ) -> CallTime:
     """
     What tells the time in a call, the same for everybody who takes part.
@@ -397,9 +399,9 @@ def _time_of(
     Raises:
         ConfigurationError: they have not the same clock.
     """
-    time: CallTime = RealTime()
+    time: CallTime = RealCallTime()
     if clock is not None:
-        time = MovedTime(clock, None if carrier is None else carrier.advance)
+        time = MovedCallTime(clock, None if carrier is None else carrier.advance)
     transport = session.transport
     if clock is not None and transport is None:
         raise ConfigurationError(

@@ -16,7 +16,7 @@ from ..errors import ConfigurationError
 from ..report import Stretch
 from ..server.voice import VOICES, Synthesizer, default_synthesizer
 from . import arguments
-from .speech_intervals import audible
+from .speech_intervals import audible_intervals
 
 Speakable = Union[str, os.PathLike[str], Audio, bytes]
 """Words, the path of a file, or sound (bytes are 16-bit PCM at 24 kHz)."""
@@ -144,7 +144,9 @@ class Conditions:
             ConfigurationError: there is no such key.
         """
         check_keys("the keys", digits)
-        pcm = b"".join(_key(KEYS[key]) + silence(KEY_PAUSE) for key in digits.upper())
+        pcm = b"".join(
+            _sound_of_key(KEYS[key]) + silence(KEY_PAUSE) for key in digits.upper()
+        )
         return self._finished(pcm, "")
 
     def noise_loop(self, seed: int) -> bytes:
@@ -156,18 +158,18 @@ class Conditions:
         count = int(PCM16.rate * _NOISE_SECONDS)
         samples = numpy.random.default_rng(seed).standard_normal(count)
         level = _FULL * 10 ** (self.noise / 20)
-        return _pcm(samples * level)
+        return _caller_pcm(samples * level)
 
     def _finished(self, pcm: bytes, text: str) -> Sound:
         if self.gain:
             import numpy
 
             samples = numpy.frombuffer(pcm, "<i2") * 10 ** (self.gain / 20)
-            pcm = _pcm(samples)
+            pcm = _caller_pcm(samples)
         if self.telephone and pcm:
             narrow = audio.convert(pcm, PCM16, "g711_ulaw", to_rate=8000)
             pcm = audio.convert(narrow, "g711_ulaw", PCM16, rate=8000)
-        loud = audible([Stretch(0.0, bytearray(pcm))])
+        loud = audible_intervals([Stretch(0.0, bytearray(pcm))])
         return Sound(
             pcm=pcm,
             text=text,
@@ -205,27 +207,29 @@ def check_keys(name: str, digits: object) -> None:
         )
 
 
-def mixed(block: bytes, noise: bytes) -> bytes:
+def mix_caller_noise(block: bytes, noise: bytes) -> bytes:
     """Two blocks of the same length at once."""
     import numpy
 
     both = numpy.frombuffer(block, "<i2").astype("i4") + numpy.frombuffer(noise, "<i2")
-    return _pcm(both)
+    return _caller_pcm(both)
 
 
-def lost(rng: random.Random, share: float) -> bool:
+def caller_block_is_lost(rng: random.Random, share: float) -> bool:
     """Whether a block gets lost."""
     return share > 0 and rng.random() < share
 
 
-def _key(tones: Iterable[int]) -> bytes:
+def _sound_of_key(tones: Iterable[int]) -> bytes:
     import numpy
 
     at = numpy.arange(int(PCM16.rate * KEY_SECONDS)) / PCM16.rate
-    return _pcm(sum(numpy.sin(2 * numpy.pi * tone * at) * 6000 for tone in tones))
+    return _caller_pcm(
+        sum(numpy.sin(2 * numpy.pi * tone * at) * 6000 for tone in tones)
+    )
 
 
-def _pcm(samples: object) -> bytes:
+def _caller_pcm(samples: object) -> bytes:
     import numpy
 
     whole = numpy.clip(numpy.rint(numpy.asarray(samples)), -_FULL - 1, _FULL)

@@ -7,7 +7,7 @@ import re
 
 from ..errors import RestError
 from .chat_model import ChatModel
-from .measures import Call
+from .measures import MeasuredCall
 from .verdict import Verdict
 
 _INSTRUCTIONS = (
@@ -21,7 +21,7 @@ _INSTRUCTIONS = (
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 
-def judged(call: Call, question: str, model: ChatModel) -> Verdict:
+def judge_call(call: MeasuredCall, question: str, model: ChatModel) -> Verdict:
     """
     Ask a model about a call.
 

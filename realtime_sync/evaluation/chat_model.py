@@ -83,10 +83,10 @@ class ChatModel:
                 raise RestError(f"{url} answered with status {exc.code}") from exc
         except OSError as exc:
             raise RestError(f"{url} cannot be reached: {exc}") from exc
-        return _content(answer, url)
+        return _chat_reply_text(answer, url)
 
 
-def _content(answer: bytes, url: str) -> str:
+def _chat_reply_text(answer: bytes, url: str) -> str:
     try:
         content = json.loads(answer)["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError, RecursionError) as exc:

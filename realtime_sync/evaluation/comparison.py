@@ -23,7 +23,7 @@ _NOT_BETTER = frozenset({"seconds", "turns", "tools", "tokens"})
 _GATE, _NOT_READ = "gate ", "not read"
 
 
-class Scored(Protocol):
+class ComparedCall(Protocol):
     """What is compared of a call, see `Score`."""
 
     @property
@@ -114,8 +114,9 @@ class Comparison:
         return "\n".join(map(one_line, told)) or "nothing changed"
 
 
-def compared(
-    before: Mapping[str, Sequence[Scored]], after: Mapping[str, Sequence[Scored]]
+def compare_runs(
+    before: Mapping[str, Sequence[ComparedCall]],
+    after: Mapping[str, Sequence[ComparedCall]],
 ) -> Comparison:
     """Compare two runs, whose calls are in groups of repeats."""
     both = [name for name in after if name in before]
@@ -123,36 +124,36 @@ def compared(
         changes=tuple(
             change
             for name in both
-            for change in _changes(name, before[name], after[name])
+            for change in _compared_changes(name, before[name], after[name])
         ),
         missing=tuple(name for name in before if name not in after),
         added=tuple(name for name in after if name not in before),
     )
 
 
-def _changes(
-    call: str, before: Sequence[Scored], after: Sequence[Scored]
+def _compared_changes(
+    call: str, before: Sequence[ComparedCall], after: Sequence[ComparedCall]
 ) -> Iterable[Change]:
     runs = (before, after)
     errors = [[bool(one.error) for one in run] for run in runs]
-    yield from _share(call, _NOT_READ, errors, by_chance=False)
-    for gate in _names(one.verdicts for one in (*before, *after)):
+    yield from _compared_share(call, _NOT_READ, errors, by_chance=False)
+    for gate in _compared_names(one.verdicts for one in (*before, *after)):
         fallen = [
             [not one.verdicts[gate] for one in run if gate in one.verdicts]
             for run in runs
         ]
-        yield from _share(call, f"{_GATE}{gate}", fallen, by_chance=True)
-    for name in _names(one.figures for one in after):
-        old, new = _values(before, name), _values(after, name)
+        yield from _compared_share(call, f"{_GATE}{gate}", fallen, by_chance=True)
+    for name in _compared_names(one.figures for one in after):
+        old, new = _compared_values(before, name), _compared_values(after, name)
         if old and new:
-            yield _moved(call, name, old, new)
+            yield _compared_figure(call, name, old, new)
 
 
-def _names(mappings: Iterable[Mapping[str, object]]) -> Iterable[str]:
+def _compared_names(mappings: Iterable[Mapping[str, object]]) -> Iterable[str]:
     return dict.fromkeys(name for each in mappings for name in each)
 
 
-def _share(
+def _compared_share(
     call: str, what: str, runs: Sequence[Sequence[bool]], *, by_chance: bool
 ) -> Iterable[Change]:
     """
@@ -180,7 +181,9 @@ def _share(
     )
 
 
-def _moved(call: str, name: str, old: list[float], new: list[float]) -> Change:
+def _compared_figure(
+    call: str, name: str, old: list[float], new: list[float]
+) -> Change:
     was, now = percentile(old, 50), percentile(new, 50)
     spread = max(max(old) - min(old), max(new) - min(new))
     least = max(spread, LEAST_SHARE * abs(was), LEAST.get(name, LEAST_OTHER))
@@ -196,6 +199,6 @@ def _moved(call: str, name: str, old: list[float], new: list[float]) -> Change:
     )
 
 
-def _values(run: Sequence[Scored], name: str) -> list[float]:
+def _compared_values(run: Sequence[ComparedCall], name: str) -> list[float]:
     found = [each.figures.get(name) for each in run]
     return [each for each in found if each is not None]

@@ -16,7 +16,7 @@ from typing import Optional, Union
 from ..errors import ConfigurationError
 from . import arguments
 from .call_record import CallRecord, Check, checked_gates
-from .score import Call, Score, scored
+from .score import Call, Score, score_call
 from .table import Table
 
 Calls = Union[Call, Iterable[Call]]
@@ -63,26 +63,26 @@ def evaluate(
             f"two gates are called {twice[0]!r}: give one of them another name, with "
             "attrs.evolve(gate, name=...)"
         )
-    found = list(_found(recordings))
+    found = list(_calls_to_evaluate(recordings))
     if not found:
         raise ConfigurationError("no recordings are given")
     if not any(isinstance(each, CallRecord) or os.path.exists(each) for each in found):
         first = arguments.shown(str(found[0]))
         raise ConfigurationError(f"there are no recordings at {first}")
-    progress = progress or _bar
+    progress = progress or _show_evaluation_progress
     if executor is None and len(found) <= _INLINE:
         scores = []
         for number, call in enumerate(found, 1):
-            scores.append(scored(call, gates))
+            scores.append(score_call(call, gates))
             progress(number, len(found))
     elif executor is None:
-        _check_sent(gates)
+        _check_gates_for_evaluator(gates)
         workers = min(os.cpu_count() or 1, len(found))
         # A forked child would have locks that threads of this process hold.
         context = multiprocessing.get_context("spawn")
         try:
             with ProcessPoolExecutor(workers, mp_context=context) as own:
-                scores = _scored_by(own, found, gates, progress)
+                scores = _scores_by_executor(own, found, gates, progress)
         except BrokenProcessPool as exc:
             raise ConfigurationError(
                 "a process that reads recordings has ended: a script that calls "
@@ -90,14 +90,14 @@ def evaluate(
                 "executor, such as a ThreadPoolExecutor"
             ) from exc
     else:
-        scores = _scored_by(executor, found, gates, progress)
+        scores = _scores_by_executor(executor, found, gates, progress)
     records = {
         place: call for place, call in enumerate(found) if isinstance(call, CallRecord)
     }
     return Table(scores, records)
 
 
-def _check_sent(gates: Sequence[Check]) -> None:
+def _check_gates_for_evaluator(gates: Sequence[Check]) -> None:
     """Refuse a gate that cannot be sent to a process, before any is started."""
     for gate in gates:
         try:
@@ -111,7 +111,7 @@ def _check_sent(gates: Sequence[Check]) -> None:
             ) from exc
 
 
-def _scored_by(
+def _scores_by_executor(
     executor: Executor,
     calls: Sequence[Call],
     gates: Sequence[Check],
@@ -121,7 +121,7 @@ def _scored_by(
     scores = []
     try:
         for call in calls:
-            futures.append(executor.submit(scored, call, gates))
+            futures.append(executor.submit(score_call, call, gates))
         for number, future in enumerate(futures, 1):
             scores.append(future.result())
             progress(number, len(calls))
@@ -131,14 +131,14 @@ def _scored_by(
     return scores
 
 
-def _found(calls: object) -> Iterator[Call]:
+def _calls_to_evaluate(calls: object) -> Iterator[Call]:
     if isinstance(calls, CallRecord):
         yield calls
     elif isinstance(calls, (str, os.PathLike)):
-        yield from _files(os.fspath(calls))
+        yield from _recordings_to_evaluate(os.fspath(calls))
     elif isinstance(calls, Iterable) and not isinstance(calls, (bytes, Mapping)):
         for each in calls:
-            yield from _found(each)
+            yield from _calls_to_evaluate(each)
     else:
         raise ConfigurationError(
             "recordings are paths, patterns, folders and CallRecords, not "
@@ -146,7 +146,7 @@ def _found(calls: object) -> Iterator[Call]:
         )
 
 
-def _files(name: str) -> Sequence[Path]:
+def _recordings_to_evaluate(name: str) -> Sequence[Path]:
     """The recordings that a path, a folder or a pattern stands for."""
     # Those of os.path take what no file can be called for one that is not there.
     if os.path.isdir(name):
@@ -161,7 +161,7 @@ def _files(name: str) -> Sequence[Path]:
     return found
 
 
-def _bar(done: int, total: int) -> None:
+def _show_evaluation_progress(done: int, total: int) -> None:
     if not sys.stderr.isatty():
         return
     cells = round(24 * done / total)

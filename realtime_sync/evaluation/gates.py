@@ -24,7 +24,7 @@ from .arguments import text as check_text
 from .call_record import CallRecord
 from .chat_model import ChatModel
 from .verdict import Verdict
-from .words import looked_for
+from .words import words_looked_for
 
 
 @frozen(kw_only=True)
@@ -64,7 +64,7 @@ def wer(
     for line in [expected] if isinstance(expected, str) else expected or ():
         check_text("what is expected", line, empty=True)
     arguments = {"expected": expected, "most": most}
-    return Gate(name="wer", measure=measures.wer, arguments=arguments)
+    return Gate(name="wer", measure=measures.measure_wer, arguments=arguments)
 
 
 def first_audio_ms(
@@ -84,7 +84,9 @@ def first_audio_ms(
     _check_limits(p50=p50, p95=p95, most=most)
     arguments = {"p50": p50, "p95": p95, "most": most}
     return Gate(
-        name="first_audio_ms", measure=measures.first_audio_ms, arguments=arguments
+        name="first_audio_ms",
+        measure=measures.measure_first_audio_ms,
+        arguments=arguments,
     )
 
 
@@ -93,7 +95,7 @@ def stopped_within_ms(most: float) -> Gate:
     _check_limits(most=most)
     return Gate(
         name="stopped_within_ms",
-        measure=measures.stopped_within_ms,
+        measure=measures.measure_stopped_within_ms,
         arguments={"most": most},
     )
 
@@ -102,29 +104,33 @@ def silence_ms(most: float) -> Gate:
     """Nobody may wait longer than this in silence, in milliseconds."""
     _check_limits(most=most)
     arguments = {"most": most}
-    return Gate(name="silence_ms", measure=measures.silence_ms, arguments=arguments)
+    return Gate(
+        name="silence_ms", measure=measures.measure_silence_ms, arguments=arguments
+    )
 
 
 def talk_over_ms(most: float) -> Gate:
     """Both may speak at once for so many milliseconds of the whole call."""
     _check_limits(most=most)
     arguments = {"most": most}
-    return Gate(name="talk_over_ms", measure=measures.talk_over_ms, arguments=arguments)
+    return Gate(
+        name="talk_over_ms", measure=measures.measure_talk_over_ms, arguments=arguments
+    )
 
 
 def answered() -> Gate:
     """Every turn must get something to hear, or to read."""
-    return Gate(name="answered", measure=measures.answered)
+    return Gate(name="answered", measure=measures.measure_answered)
 
 
 def heard_whole() -> Gate:
     """Every answer must be heard to its end, unless the caller interrupts it."""
-    return Gate(name="heard_whole", measure=measures.heard_whole)
+    return Gate(name="heard_whole", measure=measures.measure_heard_whole)
 
 
 def problems() -> Gate:
     """No error, anomaly, lost connection or failed handler."""
-    return Gate(name="problems", measure=measures.problems)
+    return Gate(name="problems", measure=measures.measure_problems)
 
 
 def tool_called(tool: str, *, times: Optional[int] = None, **arguments: object) -> Gate:
@@ -140,7 +146,7 @@ def tool_called(tool: str, *, times: Optional[int] = None, **arguments: object) 
     check_text("tool", tool)
     return Gate(
         name=f"tool_called {tool}",
-        measure=measures.tool_called,
+        measure=measures.measure_tool_called,
         arguments={"name": tool, "times": times, "arguments": arguments},
     )
 
@@ -150,23 +156,25 @@ def tool_not_called(tool: str) -> Gate:
     check_text("tool", tool)
     return Gate(
         name=f"tool_not_called {tool}",
-        measure=measures.tool_not_called,
+        measure=measures.measure_tool_not_called,
         arguments={"name": tool},
     )
 
 
 def says(text: str) -> Gate:
     """The caller must hear these words, however they are written."""
-    looked_for(text)
-    return Gate(name=f"says {text!r}", measure=measures.says, arguments={"text": text})
+    words_looked_for(text)
+    return Gate(
+        name=f"says {text!r}", measure=measures.measure_says, arguments={"text": text}
+    )
 
 
 def never_says(text: str) -> Gate:
     """These words must not even be generated."""
-    looked_for(text)
+    words_looked_for(text)
     return Gate(
         name=f"never_says {text!r}",
-        measure=measures.never_says,
+        measure=measures.measure_never_says,
         arguments={"text": text},
     )
 
@@ -175,13 +183,17 @@ def turn_count(*, least: int = 0, most: Optional[int] = None) -> Gate:
     """The caller must need so many turns."""
     _check_counts(least=least, most=most)
     arguments = {"least": least, "most": most}
-    return Gate(name="turn_count", measure=measures.turn_count, arguments=arguments)
+    return Gate(
+        name="turn_count", measure=measures.measure_turn_count, arguments=arguments
+    )
 
 
 def tokens(most: int) -> Gate:
     """The answers of a call may take so many tokens."""
     _check_counts(most=most)
-    return Gate(name="tokens", measure=measures.tokens, arguments={"most": most})
+    return Gate(
+        name="tokens", measure=measures.measure_tokens, arguments={"most": most}
+    )
 
 
 def cost(prices: Union[Prices, Mapping[str, object]], *, most: float) -> Gate:
@@ -197,7 +209,7 @@ def cost(prices: Union[Prices, Mapping[str, object]], *, most: float) -> Gate:
     """
     _check_limits(most=most)
     arguments = {"prices": Prices.of(prices), "most": most}
-    return Gate(name="cost", measure=measures.cost, arguments=arguments)
+    return Gate(name="cost", measure=measures.measure_cost, arguments=arguments)
 
 
 def judge(question: str, model: ChatModel) -> Gate:
@@ -212,7 +224,7 @@ def judge(question: str, model: ChatModel) -> Gate:
     check_text("question", question)
     return Gate(
         name=f"judge {question!r}",
-        measure=chat_judge.judged,
+        measure=chat_judge.judge_call,
         arguments={"question": question, "model": model},
     )
 

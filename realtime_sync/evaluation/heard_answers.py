@@ -130,7 +130,7 @@ class HeardAnswers:
         snapshot = self._session.snapshot
         ids = set(self._begun[after:])
         return " ".join(
-            _first_part(item, part)
+            _heard_part_of_answer(item, part)
             for part in self._playback.player.ledger.parts()
             if (item := snapshot.item(part.item_id)) and item.response_id in ids
         )
@@ -174,7 +174,7 @@ class HeardAnswers:
             self._playing(self._told, max(since, self._playback.line_since))
 
 
-def _first_part(item: Item, part: PlayedPart) -> str:
+def _heard_part_of_answer(item: Item, part: PlayedPart) -> str:
     """As many letters of an answer as its share that was played."""
     said, total = item.said, item.audio_ms
     return said[: int(len(said) * min(1.0, part.heard_ms / total))] if total else ""

@@ -22,14 +22,14 @@ def junit_xml(scores: Sequence[Score]) -> str:
     counts = {"tests": str(tests), "failures": str(failures), "errors": str(errors)}
     top = ElementTree.Element("testsuites", counts)
     for score in scores:
-        _add(top, score)
+        _add_junit_suite(top, score)
     ElementTree.indent(top)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(
         top, encoding="unicode"
     )
 
 
-def _add(top: ElementTree.Element, score: Score) -> None:
+def _add_junit_suite(top: ElementTree.Element, score: Score) -> None:
     seconds = f"{score.figures.get('seconds') or 0:.3f}"
     suite = ElementTree.SubElement(
         top,
@@ -41,23 +41,25 @@ def _add(top: ElementTree.Element, score: Score) -> None:
         time=seconds,
     )
     if score.error:
-        case = _case(suite, score.name, "read")
-        _said(case, "error", score.error)
+        case = _add_junit_case(suite, score.name, "read")
+        _add_junit_text(case, "error", score.error)
     for name, verdict in score.verdicts.items():
-        case = _case(suite, score.name, name)
+        case = _add_junit_case(suite, score.name, name)
         if not verdict:
-            _said(case, "failure", str(verdict))
+            _add_junit_text(case, "failure", str(verdict))
     if not score.verdicts and not score.error:
-        _case(suite, score.name, "read")
+        _add_junit_case(suite, score.name, "read")
 
 
-def _case(suite: ElementTree.Element, call: str, name: str) -> ElementTree.Element:
+def _add_junit_case(
+    suite: ElementTree.Element, call: str, name: str
+) -> ElementTree.Element:
     return ElementTree.SubElement(
         suite, "testcase", classname=terminal_text(call), name=terminal_text(name)
     )
 
 
-def _said(case: ElementTree.Element, kind: str, text: str) -> None:
+def _add_junit_text(case: ElementTree.Element, kind: str, text: str) -> None:
     lines = [shortened(line) for line in text.splitlines()] or [""]
     told = ElementTree.SubElement(case, kind, message=terminal_text(lines[0]))
     # What is no character of XML would make the file unreadable.

@@ -10,10 +10,10 @@ from attrs import define, field, frozen
 
 from ..report import LiveListener, Stretch, Track
 from ..telemetry import Tokens
-from .call_notes import CallNotes, Utterance
+from .call_notes import CallerUtterance, CallNotes
 from .call_turns import mapping_of, span_of, stop_ms
 from .live_answers import ONSET_SECONDS
-from .speech_intervals import BLOCK_SECONDS, Interval, audible, joined
+from .speech_intervals import BLOCK_SECONDS, Interval, audible_intervals, join_intervals
 from .turns import CallTurn, Response, ToolUse
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ telephone, takes its time.
 
 
 @frozen(kw_only=True)
-class Piece:
+class LivePiece:
     """
     Something that the agent said without a longer silence.
 
@@ -51,14 +51,14 @@ class Piece:
 
 
 @define
-class _Draft:
+class _LiveTurnDraft:
     """A turn that is being put together."""
 
     opened: float
     speech: Optional[Interval] = None
     said: str = ""
     understood: str = ""
-    pieces: list[Piece] = field(factory=list)
+    pieces: list[LivePiece] = field(factory=list)
     tools: list[ToolUse] = field(factory=list)
 
 
@@ -102,23 +102,26 @@ class LiveCall:
             snapshot: the mirror at their end.
             notes: what a `Caller` has noted; it knows better when it spoke.
         """
-        words = _Words(listener, snapshot)
-        user = audible(listener.user.stretches)
+        words = _LiveWords(listener, snapshot)
+        user = audible_intervals(listener.user.stretches)
         if notes.utterances:
             user = tuple(each.interval for each in notes.utterances)
         elif not user:
             user = words.intervals("user")
-        pieces = _pieces(listener, words, notes.onsets)
-        drafts = _drafts(notes.utterances, user, pieces, words)
-        _assign_to_turns(drafts, pieces, _tools(snapshot, listener, notes.outputs))
+        pieces = _live_pieces(listener, words, notes.onsets)
+        drafts = _live_turn_drafts(notes.utterances, user, pieces, words)
+        _assign_to_turns(
+            drafts, pieces, _live_turn_tools(snapshot, listener, notes.outputs)
+        )
         drafts.sort(key=lambda each: each.opened)
         return cls(
             turns=tuple(
-                _turn(number, draft, user) for number, draft in enumerate(drafts, 1)
+                _live_turn(number, draft, user)
+                for number, draft in enumerate(drafts, 1)
             ),
             user=user,
             agent=tuple(each.heard for each in pieces),
-            agent_track=_track_as_heard(listener.server, pieces),
+            agent_track=_live_track_as_heard(listener.server, pieces),
             interruptions=tuple(
                 each.start
                 for each in user
@@ -126,11 +129,11 @@ class LiveCall:
                     piece.heard.start < each.start < piece.heard.end for piece in pieces
                 )
             ),
-            tokens=_tokens_of(snapshot),
+            tokens=_live_tokens(snapshot),
         )
 
 
-class _Words:
+class _LiveWords:
     """
     What both sides said, in seconds of the recording.
 
@@ -154,7 +157,9 @@ class _Words:
 
     def intervals(self, side: str) -> tuple[Interval, ...]:
         """When a side spoke, by its words alone."""
-        return joined((place for place, _ in self._sides[side]), pause=ONE_ANSWER)
+        return join_intervals(
+            (place for place, _ in self._sides[side]), pause=ONE_ANSWER
+        )
 
     def nearest(self, side: str, places: Sequence[Interval]) -> list[str]:
         """
@@ -167,7 +172,7 @@ class _Words:
             middle = (place.start + place.end) / 2
             found = min(
                 range(len(places)),
-                key=lambda number: _distance(places[number], middle),
+                key=lambda number: _distance_of_live_turn(places[number], middle),
                 default=None,
             )
             if found is not None:
@@ -175,30 +180,32 @@ class _Words:
         return [text.strip() for text in texts]
 
 
-def _distance(interval: Interval, at: float) -> float:
+def _distance_of_live_turn(interval: Interval, at: float) -> float:
     return max(0.0, interval.start - at, at - interval.end)
 
 
-def _pieces(
-    listener: LiveListener, words: _Words, onsets: Sequence[float]
-) -> list[Piece]:
+def _live_pieces(
+    listener: LiveListener, words: _LiveWords, onsets: Sequence[float]
+) -> list[LivePiece]:
     """What the agent said, each moved to where it was heard."""
-    came = audible(listener.server.stretches, pause=ONE_ANSWER)
+    came = audible_intervals(listener.server.stretches, pause=ONE_ANSWER)
     if not came:
         # Recorded without its audio: of that, only the words are left.
         came = words.intervals("assistant")
-    begins = audible(listener.server.stretches, pause=ONSET_SECONDS, share=0.0)
-    lags = _lags([each.start for each in begins], onsets)
+    begins = audible_intervals(
+        listener.server.stretches, pause=ONSET_SECONDS, share=0.0
+    )
+    lags = _live_lags([each.start for each in begins], onsets)
     pieces = []
     for each, text in zip(came, words.nearest("assistant", came)):
         # The loudest sound of a side tells what of it is loud, for a note nothing does.
         later = [lag for at, lag in lags if at <= each.start + BLOCK_SECONDS][-1:]
         start, end = (at + sum(later) for at in (each.start, each.end))
-        pieces.append(Piece(came=each, heard=Interval(start, end), text=text))
+        pieces.append(LivePiece(came=each, heard=Interval(start, end), text=text))
     return pieces
 
 
-def _lags(
+def _live_lags(
     begins: Sequence[float], onsets: Sequence[float]
 ) -> list[tuple[float, float]]:
     """By how much what began at some times was heard later than that, or earlier."""
@@ -216,8 +223,8 @@ def _lags(
     return lags
 
 
-def _at_one_go(
-    user: Iterable[Interval], pieces: Sequence[Piece]
+def _live_intervals_at_one_go(
+    user: Iterable[Interval], pieces: Sequence[LivePiece]
 ) -> tuple[Interval, ...]:
     """What the caller said without a longer silence, or a word of the agent's."""
     found: list[Interval] = []
@@ -232,17 +239,17 @@ def _at_one_go(
     return tuple(found)
 
 
-def _drafts(
-    utterances: Sequence[Utterance],
+def _live_turn_drafts(
+    utterances: Sequence[CallerUtterance],
     user: Sequence[Interval],
-    pieces: Sequence[Piece],
-    words: _Words,
-) -> list[_Draft]:
+    pieces: Sequence[LivePiece],
+    words: _LiveWords,
+) -> list[_LiveTurnDraft]:
     """A turn for each time that the caller began to speak."""
     spoken = [each.interval for each in utterances if each.kind != "dtmf"]
-    places = _at_one_go(spoken if utterances else user, pieces)
+    places = _live_intervals_at_one_go(spoken if utterances else user, pieces)
     drafts = [
-        _Draft(
+        _LiveTurnDraft(
             place.start,
             speech=place,
             said=" ".join(
@@ -261,13 +268,13 @@ def _drafts(
 
 
 def _assign_to_turns(
-    drafts: list[_Draft], pieces: Iterable[Piece], tools: Iterable[ToolUse]
+    drafts: list[_LiveTurnDraft], pieces: Iterable[LivePiece], tools: Iterable[ToolUse]
 ) -> None:
     """Give each turn what was said and done from its beginning on."""
-    first = _Draft(0.0)
+    first = _LiveTurnDraft(0.0)
     turns = list(drafts)
 
-    def latest(at: float) -> _Draft:
+    def latest(at: float) -> _LiveTurnDraft:
         return next((each for each in reversed(turns) if each.opened <= at), first)
 
     for piece in pieces:
@@ -280,7 +287,9 @@ def _assign_to_turns(
         drafts.append(first)
 
 
-def _turn(number: int, draft: _Draft, user: Sequence[Interval]) -> CallTurn:
+def _live_turn(
+    number: int, draft: _LiveTurnDraft, user: Sequence[Interval]
+) -> CallTurn:
     whole = span_of([piece.heard for piece in draft.pieces])
     stop = stop_ms(whole, (), user, draft.speech)
     return CallTurn(
@@ -291,14 +300,14 @@ def _turn(number: int, draft: _Draft, user: Sequence[Interval]) -> CallTurn:
         speech=draft.speech,
         speech_end=None if draft.speech is None else draft.speech.end,
         answer_sound=whole,
-        responses=tuple(_response(each) for each in draft.pieces),
+        responses=tuple(_live_turn_response(each) for each in draft.pieces),
         tools=tuple(draft.tools),
         interrupted=stop is not None,
         stop_ms=stop,
     )
 
 
-def _response(piece: Piece) -> Response:
+def _live_turn_response(piece: LivePiece) -> Response:
     length = round(piece.heard.seconds * 1000, 3)
     return Response(
         id=f"at {piece.heard.start:.2f} s",
@@ -311,7 +320,7 @@ def _response(piece: Piece) -> Response:
     )
 
 
-def _tools(
+def _live_turn_tools(
     snapshot: live.LiveSnapshot, listener: LiveListener, outputs: Mapping[str, str]
 ) -> list[ToolUse]:
     """Functions that the backend had called; work without one is told as such."""
@@ -337,7 +346,7 @@ def _tools(
                     name=DELEGATION,
                     arguments=target,
                     raw=json.dumps(target),
-                    output=_outcome(snapshot, work) or None,
+                    output=_live_work_outcome(snapshot, work) or None,
                     call_id=work.id,
                     at=at,
                 )
@@ -345,7 +354,7 @@ def _tools(
     return used
 
 
-def _outcome(snapshot: live.LiveSnapshot, work: Any) -> str:
+def _live_work_outcome(snapshot: live.LiveSnapshot, work: Any) -> str:
     """What came of work: what a backend wrote, or the program let the voice know."""
     said = [
         each.content
@@ -355,7 +364,7 @@ def _outcome(snapshot: live.LiveSnapshot, work: Any) -> str:
     return " ".join([*([work.text] if work.text else []), *said])
 
 
-def _track_as_heard(track: Track, pieces: Sequence[Piece]) -> Track:
+def _live_track_as_heard(track: Track, pieces: Sequence[LivePiece]) -> Track:
     """The agent's sound, without its silence, where it was heard."""
     moved = Track()
     for piece in pieces:
@@ -375,7 +384,7 @@ def _track_as_heard(track: Track, pieces: Sequence[Piece]) -> Track:
     return moved
 
 
-def _tokens_of(snapshot: live.LiveSnapshot) -> Tokens:
+def _live_tokens(snapshot: live.LiveSnapshot) -> Tokens:
     total = Tokens(seconds=snapshot.usage.total_seconds)
     for taken, given in snapshot.usage.backend.values():
         total += Tokens(total=taken + given, input=taken, output=given)

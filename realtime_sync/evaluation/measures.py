@@ -11,15 +11,15 @@ from ..errors import ConfigurationError
 from ..report import Problem
 from ..telemetry import Prices, Tokens, percentile
 from .arguments import shown
-from .speech_intervals import Interval, joined
+from .speech_intervals import Interval, join_intervals
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
-from .words import WordErrors, contains, word_errors
+from .words import WordErrors, contains_words, word_errors
 
 Expected = Union[None, str, Path, Sequence[str]]
 
 
-class Call(Protocol):
+class MeasuredCall(Protocol):
     """What is looked at of a call, see `CallRecord`."""
 
     @property
@@ -55,21 +55,21 @@ Figures = list[tuple[CallTurn, float]]
 """A figure of each turn that has it."""
 
 
-def first_audio(call: Call) -> Figures:
+def first_audio_times(call: MeasuredCall) -> Figures:
     """Milliseconds until the first audible sound."""
     found = [(turn, turn.first_audio_ms) for turn in call.turns]
     return [(turn, value) for turn, value in found if value is not None]
 
 
-def stops(call: Call) -> Figures:
+def times_to_stop(call: MeasuredCall) -> Figures:
     """Milliseconds that answers went on after the caller had begun to speak."""
     found = [(turn, turn.stop_ms) for turn in call.turns]
     return [(turn, value) for turn, value in found if value is not None]
 
 
-def longest_silence(call: Call) -> tuple[float, Optional[CallTurn]]:
+def longest_silence(call: MeasuredCall) -> tuple[float, Optional[CallTurn]]:
     """The longest time without a sound, in ms, and the turn that it is before or in."""
-    sounds = joined([*call.user_speech, *call.agent_speech], pause=0.0)
+    sounds = join_intervals([*call.user_speech, *call.agent_speech], pause=0.0)
     gaps = [
         Interval(before.end, after.start) for before, after in zip(sounds, sounds[1:])
     ]
@@ -87,7 +87,7 @@ def longest_silence(call: Call) -> tuple[float, Optional[CallTurn]]:
     return round(longest.seconds * 1000, 3), turn
 
 
-def talk_over(call: Call) -> float:
+def talk_over_time(call: MeasuredCall) -> float:
     """Milliseconds in which both sides are to be heard."""
     seconds = sum(
         mine.overlap(other) for mine in call.user_speech for other in call.agent_speech
@@ -98,16 +98,19 @@ def talk_over(call: Call) -> float:
 # -- gates: from a call and thresholds to a verdict ------------------------------------
 
 
-def first_audio_ms(
-    call: Call, p50: Optional[float], p95: Optional[float], most: Optional[float]
+def measure_first_audio_ms(
+    call: MeasuredCall,
+    p50: Optional[float],
+    p95: Optional[float],
+    most: Optional[float],
 ) -> Verdict:
     """Hold the latencies of a call against up to three limits."""
-    figures = first_audio(call)
+    figures = first_audio_times(call)
     values = [value for _, value in figures]
     limits = [(50.0, p50), (95.0, p95), (100.0, most)]
     wanted = [(percent, limit) for percent, limit in limits if limit is not None]
     given = {"p50": p50, "p95": p95, "most": most}
-    gate = _named("first_audio_ms", given)
+    gate = _measure_name("first_audio_ms", given)
     if not values:
         return Verdict(
             gate=gate, passed=False, reasons=("no turn has an answer to be heard",)
@@ -120,14 +123,14 @@ def first_audio_ms(
     limit = min((each for _, each in broken), default=wanted[-1][1])
     slow = [turn for turn, value in figures if broken and value > limit]
     value = broken[-1][0] if broken else percentile(values, wanted[-1][0])
-    return _verdict(gate, not broken, slow, value=value, limit=limit, unit="ms")
+    return _measure_verdict(gate, not broken, slow, value=value, limit=limit, unit="ms")
 
 
-def stopped_within_ms(call: Call, most: float) -> Verdict:
+def measure_stopped_within_ms(call: MeasuredCall, most: float) -> Verdict:
     """Whether every interruption was heeded in time."""
-    figures = stops(call)
+    figures = times_to_stop(call)
     slow = [turn for turn, value in figures if value > most]
-    return _verdict(
+    return _measure_verdict(
         f"stopped_within_ms({most:g})",
         not slow,
         slow,
@@ -137,10 +140,10 @@ def stopped_within_ms(call: Call, most: float) -> Verdict:
     )
 
 
-def silence_ms(call: Call, most: float) -> Verdict:
+def measure_silence_ms(call: MeasuredCall, most: float) -> Verdict:
     """Whether somebody was to be heard all the time, but for so long."""
     value, turn = longest_silence(call)
-    return _verdict(
+    return _measure_verdict(
         f"silence_ms({most:g})",
         value <= most,
         [turn] if turn is not None and value > most else [],
@@ -150,16 +153,16 @@ def silence_ms(call: Call, most: float) -> Verdict:
     )
 
 
-def talk_over_ms(call: Call, most: float) -> Verdict:
+def measure_talk_over_ms(call: MeasuredCall, most: float) -> Verdict:
     """Whether the two let each other speak."""
-    value = talk_over(call)
+    value = talk_over_time(call)
     talked = [
         turn
         for turn in call.turns
         if turn.answer_sound is not None
         and any(each.overlap(turn.answer_sound) > 0 for each in call.user_speech)
     ]
-    return _verdict(
+    return _measure_verdict(
         f"talk_over_ms({most:g})",
         value <= most,
         talked if value > most else [],
@@ -169,16 +172,18 @@ def talk_over_ms(call: Call, most: float) -> Verdict:
     )
 
 
-def answered(call: Call) -> Verdict:
+def measure_answered(call: MeasuredCall) -> Verdict:
     """Whether every turn of the caller's got something to hear, or to read."""
     silent = [turn for turn in call.turns if turn.silent]
-    return _verdict("answered()", not silent, silent, value=len(silent), unit="turns")
+    return _measure_verdict(
+        "answered()", not silent, silent, value=len(silent), unit="turns"
+    )
 
 
-def heard_whole(call: Call) -> Verdict:
+def measure_heard_whole(call: MeasuredCall) -> Verdict:
     """Whether every answer was heard to its end, unless the caller interrupted."""
     cut = [turn for turn in call.turns if turn.cut]
-    return _verdict(
+    return _measure_verdict(
         "heard_whole()",
         not cut,
         cut,
@@ -188,7 +193,7 @@ def heard_whole(call: Call) -> Verdict:
     )
 
 
-def problems(call: Call) -> Verdict:
+def measure_problems(call: MeasuredCall) -> Verdict:
     """Whether nothing went wrong: no error, no anomaly, no failed handler."""
     told = [f"{each.kind}: {each.text}" for each in call.problems]
     return Verdict(
@@ -196,28 +201,30 @@ def problems(call: Call) -> Verdict:
     )
 
 
-def call_word_errors(call: Call, expected: Expected) -> WordErrors:
+def call_word_errors(call: MeasuredCall, expected: Expected) -> WordErrors:
     """
     The word errors of all that the caller said.
 
     Raises:
         ConfigurationError: it is not known what was said.
     """
-    return sum((each for _, each in _word_errors(call, expected)), start=WordErrors())
+    return sum(
+        (each for _, each in _measured_word_errors(call, expected)), start=WordErrors()
+    )
 
 
-def wer(call: Call, expected: Expected, most: float) -> Verdict:
+def measure_wer(call: MeasuredCall, expected: Expected, most: float) -> Verdict:
     """Whether the agent understood the caller."""
     given = {} if expected is None else {"expected": str(expected)}
-    gate = _named("wer", {**given, "most": most})
+    gate = _measure_name("wer", {**given, "most": most})
     try:
-        by_turn = _word_errors(call, expected)
+        by_turn = _measured_word_errors(call, expected)
     except ConfigurationError as exc:
         return Verdict(gate=gate, passed=False, limit=most, reasons=(str(exc),))
     rate = sum((each for _, each in by_turn), start=WordErrors()).rate
     wrong = {turn.number: each for turn, each in by_turn if each.errors}
     passed = rate <= most
-    return _verdict(
+    return _measure_verdict(
         gate,
         passed,
         [] if passed else [turn for turn, each in by_turn if each.errors],
@@ -227,12 +234,12 @@ def wer(call: Call, expected: Expected, most: float) -> Verdict:
     )
 
 
-def tool_called(
-    call: Call, name: str, times: Optional[int], arguments: Mapping[str, object]
+def measure_tool_called(
+    call: MeasuredCall, name: str, times: Optional[int], arguments: Mapping[str, object]
 ) -> Verdict:
     """Whether a tool was called with some arguments, and how often."""
     given: dict[str, object] = {} if times is None else {"times": times}
-    gate = _named("tool_called", {**given, **arguments}, name)
+    gate = _measure_name("tool_called", {**given, **arguments}, name)
     fits = [
         tool
         for tool in call.tools
@@ -245,7 +252,7 @@ def tool_called(
     passed = bool(fits) if times is None else len(fits) == times
     turns = [turn for turn in call.turns if turn.tools and not passed]
     if passed or turns:
-        return _verdict(gate, passed, turns, value=len(fits), limit=times)
+        return _measure_verdict(gate, passed, turns, value=len(fits), limit=times)
     return Verdict(
         gate=gate,
         passed=False,
@@ -255,36 +262,36 @@ def tool_called(
     )
 
 
-def tool_not_called(call: Call, name: str) -> Verdict:
+def measure_tool_not_called(call: MeasuredCall, name: str) -> Verdict:
     """Whether a tool was left alone."""
     using = [
         turn for turn in call.turns if any(tool.name == name for tool in turn.tools)
     ]
-    return _verdict(
+    return _measure_verdict(
         f"tool_not_called({name!r})", not using, using, value=len(using), unit="turns"
     )
 
 
-def says(call: Call, text: str) -> Verdict:
+def measure_says(call: MeasuredCall, text: str) -> Verdict:
     """Whether the caller heard some words; how they are written does not matter."""
-    found = any(contains(turn.heard, text) for turn in call.turns)
-    return _verdict(f"says({text!r})", found, [] if found else call.turns)
+    found = any(contains_words(turn.heard, text) for turn in call.turns)
+    return _measure_verdict(f"says({text!r})", found, [] if found else call.turns)
 
 
-def never_says(call: Call, text: str) -> Verdict:
+def measure_never_says(call: MeasuredCall, text: str) -> Verdict:
     """Whether some words were not even generated."""
-    saying = [turn for turn in call.turns if contains(turn.answer, text)]
-    return _verdict(f"never_says({text!r})", not saying, saying)
+    saying = [turn for turn in call.turns if contains_words(turn.answer, text)]
+    return _measure_verdict(f"never_says({text!r})", not saying, saying)
 
 
-def turn_count(call: Call, least: int, most: Optional[int]) -> Verdict:
+def measure_turn_count(call: MeasuredCall, least: int, most: Optional[int]) -> Verdict:
     """Whether the caller needed as many turns as expected."""
     count = sum(turn.by_caller for turn in call.turns)
     given = {"least": least or None, "most": most}
     limit = most if most is not None and count > most else least
     passed = least <= count and (most is None or count <= most)
-    return _verdict(
-        _named("turn_count", given),
+    return _measure_verdict(
+        _measure_name("turn_count", given),
         passed,
         [] if passed else call.turns[-1:],
         value=count,
@@ -293,9 +300,9 @@ def turn_count(call: Call, least: int, most: Optional[int]) -> Verdict:
     )
 
 
-def tokens(call: Call, most: int) -> Verdict:
+def measure_tokens(call: MeasuredCall, most: int) -> Verdict:
     """Whether the answers of a call took no more tokens than that."""
-    return _verdict(
+    return _measure_verdict(
         f"tokens({most})",
         call.tokens.total <= most,
         [],
@@ -305,12 +312,12 @@ def tokens(call: Call, most: int) -> Verdict:
     )
 
 
-def cost(call: Call, prices: Prices, most: float) -> Verdict:
+def measure_cost(call: MeasuredCall, prices: Prices, most: float) -> Verdict:
     """Whether the answers of a call cost no more than that; shows the dearest turn."""
     value = prices.cost(call.tokens)
     passed = value <= most
     dearest = max(call.turns, key=lambda turn: prices.cost(turn.tokens), default=None)
-    return _verdict(
+    return _measure_verdict(
         f"cost(most={most:g})",
         passed,
         [] if passed or dearest is None else [dearest],
@@ -321,7 +328,9 @@ def cost(call: Call, prices: Prices, most: float) -> Verdict:
     )
 
 
-def _word_errors(call: Call, expected: Expected) -> list[tuple[CallTurn, WordErrors]]:
+def _measured_word_errors(
+    call: MeasuredCall, expected: Expected
+) -> list[tuple[CallTurn, WordErrors]]:
     spoken = [turn for turn in call.turns if turn.by_caller]
     if expected is None:
         known = [turn for turn in spoken if turn.said]
@@ -341,7 +350,7 @@ def _word_errors(call: Call, expected: Expected) -> list[tuple[CallTurn, WordErr
     ]
 
 
-def _expected_lines(call: Call, expected: Expected) -> Sequence[str]:
+def _expected_lines(call: MeasuredCall, expected: Expected) -> Sequence[str]:
     """
     The words of each turn.
 
@@ -370,13 +379,13 @@ def _expected_lines(call: Call, expected: Expected) -> Sequence[str]:
     return expected or ()
 
 
-def _named(name: str, given: Mapping[str, object], *first: object) -> str:
+def _measure_name(name: str, given: Mapping[str, object], *first: object) -> str:
     told = [repr(each) for each in first]
     told += [f"{key}={value!r}" for key, value in given.items() if value is not None]
     return f"{name}({', '.join(told)})"
 
 
-def _verdict(
+def _measure_verdict(
     gate: str,
     passed: bool,
     turns: Iterable[CallTurn],

@@ -69,22 +69,27 @@ def page(
         remarks.append(f"The table has the first {MOST_ROWS:,} calls only.")
     body = [
         element("h1", title),
-        element("dl", _facts(scores, failed), class_="rs-facts"),
+        element("dl", _score_page_facts(scores, failed), class_="rs-facts"),
         [element("p", text, class_="rs-soft") for text in remarks],
-        _section("Gates", _gates(scores)),
-        _section("Since the run before", _comparison(comparison)),
-        _section("Calls", _calls([score for score, _ in in_order[:MOST_ROWS]])),
-        [_call(score, record or _read(score)) for score, record in shown],
+        _score_page_section("Gates", _score_page_gates(scores)),
+        _score_page_section("Since the run before", _score_page_comparison(comparison)),
+        _score_page_section(
+            "Calls", _score_page_calls([score for score, _ in in_order[:MOST_ROWS]])
+        ),
+        [
+            _score_page_call(score, record or _record_for_score_page(score))
+            for score, record in shown
+        ],
     ]
     sheet = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     return document(title, body, rules=sheet)
 
 
-def _section(title: str, content: Content) -> Optional[Markup]:
+def _score_page_section(title: str, content: Content) -> Optional[Markup]:
     return element("section", element("h2", title), content) if content else None
 
 
-def _facts(scores: Sequence[Score], failed: Sequence[Score]) -> Content:
+def _score_page_facts(scores: Sequence[Score], failed: Sequence[Score]) -> Content:
     passed = len(scores) - len(failed)
     share = f" ({passed / len(scores):.0%})" if scores else ""
     seconds = sum(score.figures.get("seconds") or 0 for score in scores)
@@ -100,7 +105,7 @@ def _facts(scores: Sequence[Score], failed: Sequence[Score]) -> Content:
     ]
 
 
-def _gates(scores: Sequence[Score]) -> Content:
+def _score_page_gates(scores: Sequence[Score]) -> Content:
     names = dict.fromkeys(name for score in scores for name in score.verdicts)
     rows = []
     for name in names:
@@ -112,19 +117,19 @@ def _gates(scores: Sequence[Score]) -> Content:
             element(
                 "tr",
                 element("th", name, class_="rs-words"),
-                element("td", _chip(not fallen)),
+                element("td", _score_page_chip(not fallen)),
                 element("td", f"{len(verdicts) - fallen} of {len(verdicts)}"),
                 [
-                    element("td", _figure(value, unit))
+                    element("td", _score_page_figure(value, unit))
                     for value in (spread.p50, spread.p95, spread.longest)
                 ],
             )
         )
     heads = ("gate", "", "passed", "p50", "p95", "highest")
-    return _table(heads, rows) if rows else ""
+    return _score_page_table(heads, rows) if rows else ""
 
 
-def _comparison(comparison: Optional[Comparison]) -> Content:
+def _score_page_comparison(comparison: Optional[Comparison]) -> Content:
     if comparison is None:
         return ""
     rows = [
@@ -133,10 +138,13 @@ def _comparison(comparison: Optional[Comparison]) -> Content:
             element("th", each.call, class_="rs-words"),
             element("td", each.what, class_="rs-words"),
             [
-                element("td", _figure(value, _unit(each)))
+                element("td", _score_page_figure(value, _score_page_unit(each)))
                 for value in (each.before, each.after, each.spread)
             ],
-            element("td", _chip(each.better, "better" if each.better else "worse")),
+            element(
+                "td",
+                _score_page_chip(each.better, "better" if each.better else "worse"),
+            ),
         )
         for each in (*comparison.worse, *comparison.better)
     ]
@@ -146,25 +154,25 @@ def _comparison(comparison: Optional[Comparison]) -> Content:
         told.append("No figure moved by more than its spread.")
     heads = ("call", "what", "before", "after", "spread", "")
     return [
-        _table(heads, rows) if rows else "",
+        _score_page_table(heads, rows) if rows else "",
         [element("p", text, class_="rs-soft") for text in told],
     ]
 
 
-def _unit(change: Change) -> str:
+def _score_page_unit(change: Change) -> str:
     if change.is_share:
         return "%"
     return {name: unit for name, _, unit in COLUMNS}.get(change.what, "")
 
 
-def _calls(scores: Sequence[Score]) -> Content:
+def _score_page_calls(scores: Sequence[Score]) -> Content:
     rows = [
         element(
             "tr",
             element("th", score.name, class_="rs-words"),
-            element("td", _chip(score.passed)),
+            element("td", _score_page_chip(score.passed)),
             [
-                element("td", _figure(score.figures.get(name), unit))
+                element("td", _score_page_figure(score.figures.get(name), unit))
                 for name, _, unit in COLUMNS
             ],
             element(
@@ -174,10 +182,10 @@ def _calls(scores: Sequence[Score]) -> Content:
         for score in scores
     ]
     heads = ("call", "", *(head for _, head, _ in COLUMNS), "fell")
-    return _table(heads, rows) if rows else ""
+    return _score_page_table(heads, rows) if rows else ""
 
 
-def _table(heads: Iterable[str], rows: Sequence[Markup]) -> Markup:
+def _score_page_table(heads: Iterable[str], rows: Sequence[Markup]) -> Markup:
     words = ("call", "gate", "what", "fell", "turn", "caller", "agent")
     head = [
         element("th", each, class_="rs-words" if each in words else None)
@@ -192,7 +200,7 @@ def _table(heads: Iterable[str], rows: Sequence[Markup]) -> Markup:
     )
 
 
-def _call(score: Score, record: Optional[CallRecord]) -> Markup:
+def _score_page_call(score: Score, record: Optional[CallRecord]) -> Markup:
     fallen = [each for each in score.verdicts.values() if not each]
     turns = {number for verdict in fallen for number in verdict.turns}
     content: list[Content] = [
@@ -206,8 +214,8 @@ def _call(score: Score, record: Optional[CallRecord]) -> Markup:
         ],
     ]
     if record is not None:
-        content += _sound(record)
-        content.append(_turns(record, turns))
+        content += _score_page_sound(record)
+        content.append(_score_page_turns(record, turns))
         content.append(
             [
                 element("p", f"{each.kind}: {each.text}", class_="ev-reason")
@@ -216,13 +224,13 @@ def _call(score: Score, record: Optional[CallRecord]) -> Markup:
         )
     return element(
         "section",
-        element("h2", score.name, " ", _chip(score.passed)),
+        element("h2", score.name, " ", _score_page_chip(score.passed)),
         content,
         class_="ev-call",
     )
 
 
-def _read(score: Score) -> Optional[CallRecord]:
+def _record_for_score_page(score: Score) -> Optional[CallRecord]:
     if not score.path or score.error:
         return None
     try:
@@ -232,7 +240,7 @@ def _read(score: Score) -> Optional[CallRecord]:
         return None
 
 
-def _sound(record: CallRecord) -> list[Content]:
+def _score_page_sound(record: CallRecord) -> list[Content]:
     stretches = [*record.user.stretches, *record.agent.stretches]
     if stretches and not any(any(each.data) for each in stretches):
         # Its length is known, and its place; there is nothing to be seen or played.
@@ -261,23 +269,23 @@ def _sound(record: CallRecord) -> list[Content]:
     return found
 
 
-def _turns(record: CallRecord, marked: set[int]) -> Markup:
+def _score_page_turns(record: CallRecord, marked: set[int]) -> Markup:
     rows = [
         element(
             "tr",
             element("th", turn.number),
-            element("td", _caller(turn), class_="rs-words"),
-            element("td", _agent(turn), class_="rs-words"),
-            element("td", _figure(turn.first_audio_ms, "ms")),
-            element("td", _figure(turn.stop_ms, "ms")),
+            element("td", _score_page_caller(turn), class_="rs-words"),
+            element("td", _score_page_agent(turn), class_="rs-words"),
+            element("td", _score_page_figure(turn.first_audio_ms, "ms")),
+            element("td", _score_page_figure(turn.stop_ms, "ms")),
             class_="ev-marked" if turn.number in marked else None,
         )
         for turn in record.turns
     ]
-    return _table(("turn", "caller", "agent", "first audio", "stop"), rows)
+    return _score_page_table(("turn", "caller", "agent", "first audio", "stop"), rows)
 
 
-def _caller(turn: CallTurn) -> Content:
+def _score_page_caller(turn: CallTurn) -> Content:
     if not turn.by_caller:
         return element("small", "(nothing yet)")
     words: list[Content] = [turn.said or turn.understood or "(no transcript)"]
@@ -286,7 +294,7 @@ def _caller(turn: CallTurn) -> Content:
     return words
 
 
-def _agent(turn: CallTurn) -> Content:
+def _score_page_agent(turn: CallTurn) -> Content:
     words: list[Content] = [
         element("code", str(tool), class_="ev-tool") for tool in turn.tools
     ]
@@ -301,7 +309,7 @@ def _agent(turn: CallTurn) -> Content:
     return words
 
 
-def _figure(value: Optional[float], unit: str) -> str:
+def _score_page_figure(value: Optional[float], unit: str) -> str:
     if value is None:
         return "–"
     if unit == "%":
@@ -311,6 +319,6 @@ def _figure(value: Optional[float], unit: str) -> str:
     return f"{value:g}"
 
 
-def _chip(good: bool, text: str = "") -> Markup:
+def _score_page_chip(good: bool, text: str = "") -> Markup:
     word = text or ("passed" if good else "failed")
     return element("span", word, class_="ev-chip ev-good" if good else "ev-chip ev-bad")

@@ -100,7 +100,7 @@ class Score:
         return score
 
 
-def scored(call: Call, gates: Sequence[Check]) -> Score:
+def score_call(call: Call, gates: Sequence[Check]) -> Score:
     """Measure one call, and ask the gates."""
     path = "" if isinstance(call, CallRecord) else os.fspath(call)
     try:
@@ -111,12 +111,12 @@ def scored(call: Call, gates: Sequence[Check]) -> Score:
     return Score(
         name=record.name,
         path=path or os.fspath(record.path or ""),
-        verdicts={gate.name: _verdict(gate, record) for gate in gates},
+        verdicts={gate.name: _verdict_for_score(gate, record) for gate in gates},
         figures={name: measure(record) for name, measure in FIGURES.items()},
     )
 
 
-def _verdict(gate: Check, call: CallRecord) -> Verdict:
+def _verdict_for_score(gate: Check, call: CallRecord) -> Verdict:
     """What a gate says; one that raises falls, and says so."""
     try:
         verdict: object = gate.check(call)

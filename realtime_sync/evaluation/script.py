@@ -23,9 +23,9 @@ from .call_record import Check
 from .caller import Caller, check_moment
 from .caller_sound import Conditions, check_keys, check_voice
 from .gates import Gate
-from .score import Score, scored
+from .score import Score, score_call
 from .table import Table
-from .words import looked_for
+from .words import words_looked_for
 
 if TYPE_CHECKING:
     from .. import Session
@@ -125,7 +125,7 @@ class ScriptedCall:
                 if not self.steps or self.steps[0].verb not in ("hear", "interrupt"):
                     caller.hear()
             for step in self.steps:
-                _do(caller, step)
+                _do_script_step(caller, step)
         return caller
 
 
@@ -158,7 +158,11 @@ class Script:
         file = Path(path)
         try:
             text = file.read_text(encoding="utf-8")
-            told = _json(text) if file.suffix == ".json" else _yaml(text)
+            told = (
+                _script_from_json(text)
+                if file.suffix == ".json"
+                else _script_from_yaml(text)
+            )
         except (ValueError, RecursionError) as exc:
             reason = one_line(f"{exc}" or type(exc).__name__)
             raise ConfigurationError(f"{file} cannot be read: {reason}") from None
@@ -179,15 +183,15 @@ class Script:
         Raises:
             ConfigurationError: it says what no script can say; the message says where.
         """
-        top = _mapping(told, "the script", SCRIPT)
+        top = _mapping_in_script(told, "the script", SCRIPT)
         calls = top.get("calls")
         if not isinstance(calls, list) or not calls:
             raise ConfigurationError("a script has calls, a list of at least one")
         shared = {name: top[name] for name in CALLER if name in top}
-        _check_caller(shared, "the script")
-        gates = _gates(top.get("gates"), "the script")
+        _check_script_caller(shared, "the script")
+        gates = _script_gates(top.get("gates"), "the script")
         made = [
-            _call(call, number, shared, gates, Path(folder))
+            _script_call(call, number, shared, gates, Path(folder))
             for number, call in enumerate(calls, 1)
         ]
         names = [call.name for call in made]
@@ -196,7 +200,7 @@ class Script:
                 raise ConfigurationError(f"two calls are named {name!r}")
         return cls(
             calls=made,
-            config=_mapping(top.get("config", CALL_CONFIG), "config", None),
+            config=_mapping_in_script(top.get("config", CALL_CONFIG), "config", None),
             repeat=arguments.count("repeat", top.get("repeat", 1), **_CALLS),
             parallel=arguments.count("parallel", top.get("parallel", 1), **_CALLS),
         )
@@ -305,14 +309,14 @@ class Script:
         path = _recording_of(folder, name)
         with connect(name, self.config) as session:
             caller = call.run(session, path, patience=patience)
-            return scored(caller.hang_up(), call.gates)
+            return score_call(caller.hang_up(), call.gates)
 
 
 def _recording_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.jsonl"
 
 
-def _do(caller: Caller, step: Step) -> None:
+def _do_script_step(caller: Caller, step: Step) -> None:
     options = step.options
     if step.verb == "hear":
         caller.hear()
@@ -332,11 +336,11 @@ def _do(caller: Caller, step: Step) -> None:
 # -- reading ---------------------------------------------------------------------------
 
 
-def _json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_without_doubles)
+def _script_from_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_script_mapping)
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _script_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """One value for each key; of two, one would be left out without a word."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -346,7 +350,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _yaml(text: str) -> Any:
+def _script_from_yaml(text: str) -> Any:
     try:
         import yaml
     except ImportError as exc:
@@ -373,7 +377,7 @@ def _yaml(text: str) -> Any:
         raise ValueError(" ".join(str(exc).split())) from None
 
 
-def _call(
+def _script_call(
     told: object,
     number: int,
     shared: Mapping[str, Any],
@@ -381,7 +385,7 @@ def _call(
     folder: Path,
 ) -> ScriptedCall:
     where = f"call {number}"
-    call = _mapping(told, where, CALL)
+    call = _mapping_in_script(told, where, CALL)
     name = arguments.text(f"{where}: name", call.get("name", f"call-{number}"))
     fits = name.isprintable() and len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
     if any(each in name for each in "/\\") or name.startswith(".") or not fits:
@@ -390,49 +394,51 @@ def _call(
         )
     where = f"{where} ({name})"
     own_caller = {key: call[key] for key in CALLER if key in call}
-    _check_caller(own_caller, where)
+    _check_script_caller(own_caller, where)
     steps = call.get("steps")
     if not isinstance(steps, list) or not steps:
         raise ConfigurationError(f"{where} has steps, a list of at least one")
     made = [
-        _step(step, f"{where}, step {place}", folder)
+        _script_step(step, f"{where}, step {place}", folder)
         for place, step in enumerate(steps, 1)
     ]
-    own = _gates(call.get("gates"), where)
+    own = _script_gates(call.get("gates"), where)
     replaced = {gate.name for gate in own}
     kept = [gate for gate in gates if gate.name not in replaced]
     caller = {**shared, **own_caller}
     return ScriptedCall(
         name=name,
         steps=made,
-        gates=(*kept, *own, *_step_gates(made)),
+        gates=(*kept, *own, *_script_step_gates(made)),
         caller=caller,
         greeting=arguments.flag(f"{where}: greeting", call.get("greeting", False)),
     )
 
 
-def _step(told: object, where: str, folder: Path) -> Step:
+def _script_step(told: object, where: str, folder: Path) -> Step:
     if told == "hear":
         return Step(verb="hear")
-    step = _mapping(told, where, None)
+    step = _mapping_in_script(told, where, None)
     verbs = [key for key in step if key in VERBS]
     if len(verbs) != 1:
         known, has = ", ".join(VERBS), one_line(", ".join(step))
         raise ConfigurationError(f"{where} does one thing of {known}, and has: {has}")
     verb = verbs[0]
-    _mapping(step, where, VERBS[verb] | {verb})
+    _mapping_in_script(step, where, VERBS[verb] | {verb})
     options = {key: value for key, value in step.items() if key != verb}
     for key, value in options.items():
-        _check_option(f"{where}: {key}", key, value)
+        _check_script_option(f"{where}: {key}", key, value)
     if verb == "interrupt":
         try:
             check_moment(step.get("after"), step.get("word"))
         except ConfigurationError as exc:
             raise ConfigurationError(f"{where}: {exc}") from None
-    return Step(verb=verb, what=_said(verb, step[verb], where, folder), options=options)
+    return Step(
+        verb=verb, what=_script_words(verb, step[verb], where, folder), options=options
+    )
 
 
-def _said(verb: str, what: Any, where: str, folder: Path) -> Any:
+def _script_words(verb: str, what: Any, where: str, folder: Path) -> Any:
     """What a step does it with: words, a file, keys, seconds, or nothing."""
     name = f"{where}: {verb}"
     if verb == "play":
@@ -465,18 +471,18 @@ def _said(verb: str, what: Any, where: str, folder: Path) -> Any:
     return what
 
 
-def _check_option(name: str, key: str, value: Any) -> None:
+def _check_script_option(name: str, key: str, value: Any) -> None:
     """Refuse what a member of a step cannot be; `check_moment` looks at the others."""
     if key in ("within_ms", "stop_within_ms"):
         arguments.number(name, value)
     elif key == "expect":
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        looked_for(str(value) if number else arguments.text(name, value))
+        words_looked_for(str(value) if number else arguments.text(name, value))
     elif key == "text":
         arguments.text(name, value, empty=True)
 
 
-def _check_caller(given: Mapping[str, Any], where: str) -> None:
+def _check_script_caller(given: Mapping[str, Any], where: str) -> None:
     """Refuse what no caller can sound like, before any has called."""
     try:
         arguments.count("seed", given.get("seed", 0))
@@ -487,7 +493,7 @@ def _check_caller(given: Mapping[str, Any], where: str) -> None:
         raise ConfigurationError(f"{where}: {exc}") from None
 
 
-def _step_gates(steps: Iterable[Step]) -> Iterable[Gate]:
+def _script_step_gates(steps: Iterable[Step]) -> Iterable[Gate]:
     """What steps say that must be, as gates."""
     for number, step in enumerate(steps, 1):
         options = step.options
@@ -500,14 +506,16 @@ def _step_gates(steps: Iterable[Step]) -> Iterable[Gate]:
             yield step_gates.stopped(number, said, options["stop_within_ms"])
 
 
-def _gates(told: object, where: str) -> list[Gate]:
+def _script_gates(told: object, where: str) -> list[Gate]:
     if told is None:
         return []
     found = []
-    for name, value in _mapping(told, f"{where}: gates", frozenset(GATES)).items():
+    for name, value in _mapping_in_script(
+        told, f"{where}: gates", frozenset(GATES)
+    ).items():
         for each in value if isinstance(value, list) else [value]:
             try:
-                found.append(_gate(GATES[name], each))
+                found.append(_script_gate(GATES[name], each))
             except (TypeError, ConfigurationError) as exc:
                 raise ConfigurationError(f"{where}: gate {name}: {exc}") from None
     names = [gate.name for gate in found]
@@ -517,7 +525,7 @@ def _gates(told: object, where: str) -> list[Gate]:
     return found
 
 
-def _gate(make: Callable[..., Gate], told: object) -> Gate:
+def _script_gate(make: Callable[..., Gate], told: object) -> Gate:
     if told is True or told is None:
         return make()
     if isinstance(told, dict):
@@ -525,7 +533,7 @@ def _gate(make: Callable[..., Gate], told: object) -> Gate:
     return make(told)
 
 
-def _mapping(
+def _mapping_in_script(
     told: object, where: str, known: Optional[frozenset[str]]
 ) -> Mapping[str, Any]:
     if not isinstance(told, Mapping) or not all(isinstance(key, str) for key in told):

@@ -39,7 +39,7 @@ class Interval:
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
 
-def audible(
+def audible_intervals(
     stretches: Sequence[Stretch],
     *,
     pause: float = PAUSE_SECONDS,
@@ -56,10 +56,10 @@ def audible(
         pause: seconds of quiet that do not end an interval.
         share: of the loudest sample that is loud.
     """
-    peaks = [_peaks(each, _block_size(each)) for each in stretches]
+    peaks = [_peaks_of_speech(each, _speech_block_size(each)) for each in stretches]
     loudest = max((max(each, default=0) for each in peaks), default=0)
     limit = max(FLOOR, share * loudest)
-    return joined(
+    return join_intervals(
         chain.from_iterable(
             _loud_runs(stretch, found, limit)
             for stretch, found in zip(stretches, peaks)
@@ -68,7 +68,9 @@ def audible(
     )
 
 
-def joined(intervals: Iterable[Interval], *, pause: float) -> tuple[Interval, ...]:
+def join_intervals(
+    intervals: Iterable[Interval], *, pause: float
+) -> tuple[Interval, ...]:
     """Make one of those that are less than *pause* seconds apart."""
     found: list[Interval] = []
     for each in sorted(intervals, key=lambda each: (each.start, each.end)):
@@ -79,7 +81,7 @@ def joined(intervals: Iterable[Interval], *, pause: float) -> tuple[Interval, ..
     return tuple(found)
 
 
-def _block_size(stretch: Stretch) -> int:
+def _speech_block_size(stretch: Stretch) -> int:
     """Samples of a block."""
     return max(1, int(stretch.rate * BLOCK_SECONDS))
 
@@ -88,7 +90,7 @@ def _loud_runs(
     stretch: Stretch, peaks: Sequence[int], limit: float
 ) -> Iterator[Interval]:
     """From the first to the last of loud blocks that follow each other."""
-    size, last = _block_size(stretch), stretch.end
+    size, last = _speech_block_size(stretch), stretch.end
     number = 0
     for loud, blocks in groupby(peak >= limit for peak in peaks):
         first, number = number, number + sum(1 for _ in blocks)
@@ -98,7 +100,7 @@ def _loud_runs(
             yield Interval(start, min(last, end + size / stretch.rate))
 
 
-def _peaks(stretch: Stretch, size: int) -> Sequence[int]:
+def _peaks_of_speech(stretch: Stretch, size: int) -> Sequence[int]:
     """The loudest sample of every *size* samples."""
     data = stretch.data
     if stretch.format == "pcm16" and len(data) > 1:

@@ -13,7 +13,7 @@ from ..protocol.escape import one_line
 from ..telemetry import data_frame
 from . import arguments
 from .call_record import CallRecord
-from .comparison import Comparison, compared
+from .comparison import Comparison, compare_runs
 from .score import Score
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Table:
                 "an earlier run is a Table, such as Table.load(path), not "
                 f"{arguments.shown(before)}"
             )
-        return compared(_by_group(before.scores), _by_group(self.scores))
+        return compare_runs(_table_groups(before.scores), _table_groups(self.scores))
 
     def to_dataframe(self) -> DataFrame:
         """
@@ -101,7 +101,7 @@ class Table:
             OSError: the file cannot be written.
         """
         lines = [json.dumps(score.to_dict()) + "\n" for score in self.scores]
-        return _written(path, "".join(lines))
+        return _write_table(path, "".join(lines))
 
     @classmethod
     def load(cls, path: Union[str, os.PathLike[str]]) -> Table:
@@ -134,7 +134,7 @@ class Table:
         """
         from .junit import junit_xml
 
-        return _written(path, junit_xml(self.scores))
+        return _write_table(path, junit_xml(self.scores))
 
     def to_html(
         self,
@@ -165,7 +165,7 @@ class Table:
             (score, self.records.get(place)) for place, score in enumerate(self.scores)
         ]
         text = page(calls, comparison, title=title, most=most_players)
-        return _written(path, text)
+        return _write_table(path, text)
 
     def __str__(self) -> str:
         """The table as text."""
@@ -186,14 +186,14 @@ class Table:
         return "\n".join(map(one_line, lines))
 
 
-def _by_group(scores: Iterable[Score]) -> dict[str, list[Score]]:
+def _table_groups(scores: Iterable[Score]) -> dict[str, list[Score]]:
     groups: dict[str, list[Score]] = {}
     for score in scores:
         groups.setdefault(score.group, []).append(score)
     return groups
 
 
-def _written(path: Union[str, os.PathLike[str]], text: str) -> Path:
+def _write_table(path: Union[str, os.PathLike[str]], text: str) -> Path:
     target = Path(path)
     target.write_text(text, encoding="utf-8")
     return target

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional, Protocol
 
 from ..errors import LocalProtocolError
-from .call_time import CallTime, MovedClock
+from .call_time import CallTime, MovedCallClock
 
 if TYPE_CHECKING:
     from ..audio import AudioFormat, Player
@@ -19,13 +19,13 @@ QUIET_SECONDS = 0.1
 """The ear gets sound every few milliseconds while there is any."""
 
 
-class CarrierLine(Protocol):
+class TelephoneLine(Protocol):
     """What is used of a carrier, see `realtime_sync.testing.FakeCarrier`."""
 
     on_heard: Optional[Callable[[bytes], object]]
 
     @property
-    def clock(self) -> Optional[MovedClock]:
+    def clock(self) -> Optional[MovedCallClock]:
         """What moves its time; None if that is the machine's."""
 
     @property
@@ -63,7 +63,7 @@ class Telephone:
         LocalProtocolError: it has called nobody, or the call does not begin.
     """
 
-    def __init__(self, carrier: CarrierLine, time: CallTime) -> None:
+    def __init__(self, carrier: TelephoneLine, time: CallTime) -> None:
         bridge = carrier.bridge
         if bridge is None:
             raise LocalProtocolError(

@@ -11,11 +11,11 @@ from attrs.converters import optional
 from ..protocol.escape import terminal_text
 
 
-def _texts(given: Iterable[str]) -> tuple[str, ...]:
+def _verdict_texts(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _numbers(given: Iterable[int]) -> tuple[int, ...]:
+def _verdict_numbers(given: Iterable[int]) -> tuple[int, ...]:
     return tuple(map(int, given))
 
 
@@ -43,8 +43,8 @@ class Verdict:
     value: Optional[float] = field(default=None, converter=optional(float))
     limit: Optional[float] = field(default=None, converter=optional(float))
     unit: str = ""
-    reasons: Sequence[str] = field(default=(), converter=_texts)
-    turns: Sequence[int] = field(default=(), converter=_numbers)
+    reasons: Sequence[str] = field(default=(), converter=_verdict_texts)
+    turns: Sequence[int] = field(default=(), converter=_verdict_numbers)
 
     def __bool__(self) -> bool:
         return self.passed

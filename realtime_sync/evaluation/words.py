@@ -78,7 +78,7 @@ def same_words(text: str, other: str) -> bool:
     return normal_words(text) == normal_words(other)
 
 
-def looked_for(words: str) -> list[str]:
+def words_looked_for(words: str) -> list[str]:
     """
     The words that are looked for in a text.
 
@@ -91,14 +91,14 @@ def looked_for(words: str) -> list[str]:
     return found
 
 
-def contains(text: str, words: str) -> bool:
+def contains_words(text: str, words: str) -> bool:
     """
     Whether some words follow each other in a text, however they are written.
 
     Raises:
         ConfigurationError: there are no words to look for.
     """
-    whole, part = normal_words(text), looked_for(words)
+    whole, part = normal_words(text), words_looked_for(words)
     size = len(part)
     return any(
         whole[place : place + size] == part for place in range(len(whole) - size + 1)

@@ -14,16 +14,16 @@ from .. import audio
 from ..audio import PCM16, AudioFormat, Converter, Pacer, audio_format
 from ..deadline import Flag
 from ..errors import RealtimeError
-from .call_notes import Utterance
+from .call_notes import CallerUtterance
 from .call_time import CallTime
-from .caller_sound import Conditions, Sound, lost, mixed
+from .caller_sound import Conditions, Sound, caller_block_is_lost, mix_caller_noise
 from .speech_intervals import Interval
 
 BLOCK_SECONDS = 0.02
 
 
 @define(eq=False)
-class Spoken:
+class MicrophoneSpeech:
     """
     Something that is being said, or was.
 
@@ -54,7 +54,7 @@ class Spoken:
         self.over.set()
 
 
-class Microphone:
+class CallerMicrophone:
     """
     Sends sound to a session block by block at real time, as a microphone does:
     silence, or noise, while nobody speaks.
@@ -82,7 +82,7 @@ class Microphone:
         name: str,
         seed: int,
         time: CallTime,
-        said: Callable[[Spoken], None],
+        said: Callable[[MicrophoneSpeech], None],
     ) -> None:
         self._deliver = send
         self._conditions = conditions
@@ -97,7 +97,7 @@ class Microphone:
         # Guards what waits to be said. A leaf, held for as long as an append takes.
         # Re-entrant: a signal handler may hang up while its thread speaks.
         self._lock = threading.RLock()
-        self._waiting: deque[Spoken] = deque()
+        self._waiting: deque[MicrophoneSpeech] = deque()
         self._ended = False
         # Resampled as a whole before: on its way, a resampler would keep some back.
         self._converter = Converter(self._wide, format)
@@ -112,9 +112,9 @@ class Microphone:
             )
             self._thread.start()
 
-    def say(self, sound: Sound, kind: str) -> Spoken:
+    def say(self, sound: Sound, kind: str) -> MicrophoneSpeech:
         """Say something after what waits to be said; does not wait."""
-        spoken = Spoken(sound, kind, self._resampled(sound.pcm))
+        spoken = MicrophoneSpeech(sound, kind, self._resampled(sound.pcm))
         with self._lock:
             if self._ended:
                 spoken.finish()
@@ -173,8 +173,8 @@ class Microphone:
             sound = spoken.pcm[spoken.place : spoken.place + self._size]
             block = sound + block[len(sound) :]
         if self._noise:
-            block = mixed(block, self._next_noise())
-        if lost(self._rng, self._conditions.loss):
+            block = mix_caller_noise(block, self._next_noise())
+        if caller_block_is_lost(self._rng, self._conditions.loss):
             block = bytes(self._size)
         sent = self._converter.feed(block)
         if sent:
@@ -187,7 +187,7 @@ class Microphone:
         self._noise_place = (place + self._size) % (len(self._noise) - self._size)
         return self._noise[place : place + self._size]
 
-    def _progress(self, spoken: Spoken, now: float) -> None:
+    def _progress(self, spoken: MicrophoneSpeech, now: float) -> None:
         """Note when the loud parts of a block were spoken whose end is sent then."""
         spoken.place += self._size
         spoken.seconds += BLOCK_SECONDS
@@ -216,7 +216,9 @@ class Microphone:
             spoken.finish()
 
 
-def utterance(spoken: Spoken, began: float) -> Optional[Utterance]:
+def microphone_utterance(
+    spoken: MicrophoneSpeech, began: float
+) -> Optional[CallerUtterance]:
     """
     What was said, on the time axis of a recording; None if nothing of it was.
 
@@ -230,6 +232,6 @@ def utterance(spoken: Spoken, began: float) -> Optional[Utterance]:
     end = start if spoken.end is None else max(start, spoken.end - began)
     if spoken.end is None:
         end = start + spoken.seconds
-    return Utterance(
+    return CallerUtterance(
         text=spoken.sound.text, interval=Interval(start, end), kind=spoken.kind
     )

@@ -9,9 +9,12 @@ import pytest
 from realtime_sync import deadline
 from realtime_sync.audio import PCM16, tone
 from realtime_sync.errors import ConnectionClosed
-from realtime_sync.evaluation import Conditions, microphone
-from realtime_sync.evaluation.call_time import MovedTime
-from realtime_sync.evaluation.microphone import Microphone, Spoken
+from realtime_sync.evaluation import Conditions, caller_microphone
+from realtime_sync.evaluation.call_time import MovedCallTime
+from realtime_sync.evaluation.caller_microphone import (
+    CallerMicrophone,
+    MicrophoneSpeech,
+)
 from realtime_sync.testing import ManualClock
 from tests.strike import Strike
 
@@ -22,9 +25,9 @@ class Line:
     def __init__(self) -> None:
         self.sent = b""
         self.is_lost = False
-        self.said: list[Spoken] = []
-        self.time = MovedTime(ManualClock(), None)
-        self.microphone = Microphone(
+        self.said: list[MicrophoneSpeech] = []
+        self.time = MovedCallTime(ManualClock(), None)
+        self.microphone = CallerMicrophone(
             self.take,
             PCM16,
             Conditions(),
@@ -40,7 +43,7 @@ class Line:
             raise ConnectionClosed("it is lost")
         self.sent += block
 
-    def say(self) -> Spoken:
+    def say(self) -> MicrophoneSpeech:
         """Say something, and do not wait."""
         sound = Conditions().spoken(tone(440, 0.1))
         return self.microphone.say(sound, "interrupt")
@@ -75,7 +78,7 @@ def test_nobody_waits_for_what_will_never_be_said() -> None:
 @pytest.mark.timeout(60)
 def test_a_signal_handler_hangs_up_wherever_something_is_said() -> None:
     """Whoever waits for what is said, or is going to be, is woken, and told once."""
-    within = tuple(each.__file__ for each in (microphone, deadline, threading))
+    within = tuple(each.__file__ for each in (caller_microphone, deadline, threading))
     sound = Conditions().spoken(tone(440, 0.04))
     place = 0
     while True:
