@@ -25,6 +25,7 @@ from ..protocol.responses import Response
 from ..protocol.vendor_events import CANCELLED, cancelled_response_id
 from ..state.final_text import whole_text
 from ..state.snapshot import ResponseState
+from ..state.transitions import final_response_status
 from ..types import UNSET, Timeout, Unset
 from .audio import Audio
 from .reply import Reply, Words, raise_for_reply_status, reply_by_phase, words_of_reply
@@ -474,7 +475,8 @@ def _function_call_key(item: Any) -> object:
 
 
 def _response_status(response: object, finished: Optional[ServerEvent]) -> str:
+    if finished is None:
+        return "in_progress"
+    # As the mirror takes it: an end without a word for it is a proper end.
     status = getattr(response, "status", None)
-    if isinstance(status, str):
-        return status
-    return "in_progress" if finished is None else "completed"
+    return final_response_status("in_progress", status)

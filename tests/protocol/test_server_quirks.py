@@ -395,3 +395,25 @@ def test_what_names_no_item_stays_without_one(rest: dict[str, Any]) -> None:
     event: Any = Codec().structure({"type": "conversation.item.deleted", **rest})
 
     assert not event.item_id
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("Completed", "completed"),
+        ("CANCELLED", "cancelled"),
+        ("canceled", "cancelled"),
+        ("Canceled", "cancelled"),
+        ("In_Progress", "in_progress"),
+        ("success", "success"),
+        ("", ""),
+    ],
+)
+def test_statuses_are_read_in_any_letters(told: str, meant: str) -> None:
+    """Of responses and of items; a word that the protocol has not stays as it is."""
+    item = {"id": "a", "type": "message", "role": "assistant", "status": told}
+    response = {"id": "r", "status": told, "output": [item]}
+    event: Any = Codec().structure({"type": "response.done", "response": response})
+
+    assert (meant, meant) == (event.response.status, event.response.output[0].status)
+    assert told == event.raw["response"]["status"]

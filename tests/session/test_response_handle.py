@@ -613,3 +613,29 @@ def test_the_phase_of_an_item_is_known_whenever_it_is_told(when: str) -> None:
         reply = handle.result(5)
 
     assert ("Five.", "Hm. ") == (reply.text, reply.commentary)
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        (None, "completed"),
+        ("", "completed"),
+        ("in_progress", "completed"),
+        ("COMPLETED", "completed"),
+        ("canceled", "cancelled"),
+        ("moderated", "moderated"),
+        (7, "completed"),
+    ],
+)
+def test_a_response_ends_as_the_mirror_has_it(told: Any, status: str) -> None:
+    """Whatever word the server has for it, or none."""
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline") as session:
+        handle = session.response.create()
+        transport.feed({"type": "response.created", "response": {"id": "r"}})
+        transport.feed(
+            {"type": "response.done", "response": {"id": "r", "status": told}}
+        )
+
+        assert status == handle.result(0, check=False).status
+        assert status == session.snapshot.responses["r"].status

@@ -246,19 +246,24 @@ def _item_with_parts(item: Any) -> Any:
 _KNOWN_WORDS = frozenset(
     "message function_call function_call_output mcp_call mcp_list_tools "
     "mcp_approval_request mcp_approval_response user assistant system text audio "
-    "input_text input_audio input_image output_text output_audio refusal".split()
+    "input_text input_audio input_image output_text output_audio refusal "
+    "in_progress completed cancelled failed incomplete".split()
 )
-"""Types of items and of their parts, and roles."""
+"""Types of items and of their parts, roles, and statuses."""
+
+_OTHER_SPELLINGS = {"canceled": "cancelled"}
 
 
 def _words_as_written(described: Any) -> Any:
-    """An item or a part of one with its type and role in small letters."""
+    """An item, a part of one or a response with its words in the protocol's letters."""
     if isinstance(described, dict):
-        for name in ("type", "role"):
+        for name in ("type", "role", "status"):
             word = described.get(name)
             if isinstance(word, str) and word not in _KNOWN_WORDS:
-                if word.casefold() in _KNOWN_WORDS:
-                    described = {**described, name: word.casefold()}
+                small = word.casefold()
+                spelt = _OTHER_SPELLINGS.get(small, small)
+                if spelt in _KNOWN_WORDS:
+                    described = {**described, name: spelt}
     return described
 
 
@@ -284,6 +289,9 @@ def _quirk_other_words(frame: Frame) -> Frame:
     part = frame.get("part")
     if isinstance(part, dict):
         frame = {**frame, "part": _part_as_written(part)}
+    response = frame.get("response")
+    if isinstance(response, dict):
+        frame = {**frame, "response": _words_as_written(response)}
     return _with_items(frame, _item_as_written)
 
 
@@ -450,8 +458,8 @@ _LIFTS = (
     Habit(
         name="other_words",
         servers=("mock servers",),
-        does="types and roles in capitals, and a part that has its text as a "
-        "``refusal``",
+        does="types, roles and statuses in capitals, ``canceled``, and a part that has "
+        "its text as a ``refusal``",
         ours="they are the protocol's words; the refusal is text",
         types=(*_ITEMS, "response.content_part.added", "response.content_part.done"),
         mend=_quirk_other_words,
