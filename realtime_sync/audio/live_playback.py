@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from attrs import frozen
 
+from ..deadline import held_here
 from ..protocol.events import ServerEvent
 from ..state.latency import FLOOR, peak
 from .barge_in import BargeInPlayback
@@ -106,7 +107,8 @@ class LiveAttachment:
         self._session = session
         # Guards the account: what the player was given, and where in the session it
         # lies. Held while the player is given something, which waits for nobody.
-        self._lock = Lock()
+        # Re-entrant: a signal handler may interrupt while its thread does, or looks.
+        self._lock = RLock()
         self._on_interrupted = on_interrupted
         self._may_interrupt = may_interrupt
         self._begin(session.id or "")
@@ -213,19 +215,21 @@ class LiveAttachment:
 
     def _miss(self, start: float) -> None:
         """Note that what lies between a time and now is not heard."""
-        assert self._lock.locked()
+        assert held_here(self._lock)
         if self._unheard and start <= self._unheard[-1][1]:
             start = self._unheard.pop()[0]
         self._unheard.append((start, self._clock_ms))
         del self._unheard[:-STRETCHES]
 
     def _heard_so_far(self) -> float:
-        assert self._lock.locked()
+        assert held_here(self._lock)
         heard = self._player.ledger.heard_ms(self._id)
-        if heard <= 0 or not self._stretches:
+        # An interruption, which a signal handler may make here, begins another list.
+        stretches = self._stretches
+        if heard <= 0 or not stretches:
             return self._heard_ms
-        at = bisect_left(self._stretches, heard, key=lambda each: each.received_ms)
-        stretch = self._stretches[max(at - 1, 0)]
+        at = bisect_left(stretches, heard, key=lambda each: each.received_ms)
+        stretch = stretches[max(at - 1, 0)]
         return stretch.at_ms + heard - stretch.received_ms
 
     def _until(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from realtime_sync.testing import Close, ManualClock
 from tests.audio.live_frames import frame, quiet, voiced
 from tests.session.live.live_session import SESSION, LiveServer, live_session, said
 from tests.session.live.test_renewal import lost
+from tests.strike import LIBRARY, Strike
 
 
 class Ear:
@@ -55,6 +56,41 @@ def opened() -> Iterator[tuple[live.LiveSession, LiveServer]]:
 def ear(opened: tuple[live.LiveSession, LiveServer]) -> Ear:
     """Who listens to it."""
     return Ear(*opened)
+
+
+LOOKS: dict[str, Callable[[Ear], object]] = {
+    "interrupt": lambda ear: ear.attached.interrupt(),
+    "heard": lambda ear: ear.attached.heard,
+    "unheard": lambda ear: ear.attached.unheard,
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_signal_handler_stops_playback_wherever_it_strikes(
+    opened: tuple[live.LiveSession, LiveServer], look: str
+) -> None:
+    """What the model says after that is heard again."""
+    before, after = (quiet(1), voiced(2)), (quiet(10), voiced(1))
+    place = 0
+    while True:
+        place += 1
+        ear = Ear(*opened)
+        ear.feed(*before)
+        ear.hear(60)
+        within = (str(Path(LIBRARY) / "audio"),)
+        strike = Strike(place, within, lambda: ear.attached.interrupt())
+        with strike:
+            LOOKS[look](ear)
+        ear.feed(*after)
+        again = ear.hear(400)
+        ear.attached.detach()
+
+        assert any(again), strike.where
+        if strike.where is None:
+            break
+
+    assert place > 2
 
 
 def test_silence_that_never_ends_does_not_pile_up(ear: Ear) -> None:
