@@ -12,7 +12,6 @@ from rich.text import Text
 
 from ..protocol.escape import one_line, terminal_text
 from .screen import (
-    LABEL,
     NOTE,
     SERVER,
     USER,
@@ -20,6 +19,7 @@ from .screen import (
     ScreenTable,
     Status,
     screen_clock,
+    screen_label,
 )
 
 # Names of the terminal's own colours: they can be read on its dark or light ground.
@@ -188,7 +188,8 @@ class LiveScreen:
         return Group(*parts) if parts else Text()
 
     def _state(self, now: Status) -> Text:
-        full, empty, dot = ("█", "·", "●") if self._unicode else ("#", ".", "*")
+        drawn = self._console.encoding.startswith("utf")
+        full, empty, dot = ("█", "·", "●") if drawn else ("#", ".", "*")
         text = Text(no_wrap=True)
         if now.level is not None:
             share = (now.level - LOWEST) / (HIGHEST - LOWEST)
@@ -239,11 +240,6 @@ class LiveScreen:
         encoding = self._console.encoding
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
-    @property
-    def _unicode(self) -> bool:
-        return self._console.encoding.startswith("utf")
-
 
 def _live_label(who: str) -> Text:
-    shown = f"{who} ".ljust(LABEL) if who else ""
-    return Text(shown, style=STYLES.get(who, "dim"))
+    return Text(screen_label(who), style=STYLES.get(who, "dim"))

@@ -19,6 +19,7 @@ PAUSE_MS = 1000.0
 """Milliseconds after which what the same side says is a line of its own."""
 
 NAMES = {"user": USER, "assistant": SERVER}
+OTHER = {"user": "assistant", "assistant": "user"}
 
 
 class LiveView:
@@ -62,11 +63,8 @@ class LiveView:
 
     def release(self) -> None:
         """Show what was held back, and end the line."""
-        held, self._held = self._held, []
-        if held:
-            self._begin("user" if self._who == "assistant" else "assistant")
-            for text, end in held:
-                self._add(text, end)
+        if self._held:
+            self._switch(OTHER[self._who])
         self._screen.end()
         self._who = ""
         self._screen.status(None)
@@ -94,17 +92,14 @@ class LiveView:
     def _time_passes(self) -> None:
         """A side that said little while the other spoke is not held back for ever."""
         if self._held and self._session.snapshot.clock_ms > self._end_ms + TURN_MS:
-            self._switch("user" if self._who == "assistant" else "assistant")
+            self._switch(OTHER[self._who])
 
     def _switch(self, who: str) -> None:
         held, self._held = self._held, []
-        self._begin(who)
-        for text, end in held:
-            self._add(text, end)
-
-    def _begin(self, who: str) -> None:
         self._screen.end()
         self._who = who
+        for text, end in held:
+            self._add(text, end)
 
     def _add(self, text: str, end: float) -> None:
         self._screen.add(text, NAMES[self._who])

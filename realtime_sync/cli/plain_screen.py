@@ -6,7 +6,7 @@ import sys
 from typing import TextIO
 
 from ..protocol.escape import one_line, terminal_text
-from .screen import LABEL, Progress, ScreenTable, Status
+from .screen import LABEL, Progress, ScreenTable, Status, screen_label
 
 
 class PlainScreen:
@@ -27,13 +27,13 @@ class PlainScreen:
     def line(self, words: str, who: str = "") -> None:
         """See `Screen`."""
         self.end()
-        self.write(_plain_label(who) + hanging_on_plain_screen(words, who) + "\n")
+        self.write(screen_label(who) + hanging_on_plain_screen(words, who) + "\n")
 
     def add(self, words: str, who: str = "") -> None:
         """See `Screen`."""
         label = ""
         if not self._open:
-            words, label = words.lstrip() if who else words, _plain_label(who)
+            words, label = words.lstrip() if who else words, screen_label(who)
         self._open = True
         self.write(label + hanging_on_plain_screen(words, who))
 
@@ -100,7 +100,3 @@ def plain_table(table: ScreenTable) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def _plain_label(who: str) -> str:
-    return f"{who} ".ljust(LABEL) if who else ""

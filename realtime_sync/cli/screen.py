@@ -105,6 +105,11 @@ class Screen(Protocol):
         """Replace what stands below everything else."""
 
 
+def screen_label(who: str) -> str:
+    """What stands before words of somebody; nothing before words of nobody."""
+    return f"{who} ".ljust(LABEL) if who else ""
+
+
 def screen_clock(seconds: float) -> str:
     """Seconds as a clock shows them, such as ``4:05`` or ``1:00:00``."""
     minutes, rest = divmod(round(seconds), 60)
