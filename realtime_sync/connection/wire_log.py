@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from ..deadline import Deadline
-from ..protocol import audio_fields, jsontext, sensitive
+from ..protocol import jsontext, sensitive
 from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.logs import Bounded, area_logger
@@ -83,9 +83,7 @@ def frame_for_wire_log(frame: object) -> Bounded:
             frame = json.loads(frame)
         except ValueError:
             return Bounded(f"<{size} bytes that are not JSON>")
-    shown = sensitive.hidden_sensitive(
-        audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)
-    )
+    shown = sensitive.shown_frame(frame)
     # Before it is cut: half a key is not known for one.
     text = redact(json.dumps(shown, ensure_ascii=False, default=str))
     if len(text) > _LONGEST:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, Optional
 
+from . import audio_fields
+
 HIDDEN: Final = "<secret>"
 """What stands in the place of a secret."""
 
@@ -68,6 +70,13 @@ def may_hold_sensitive(data: bytes) -> bool:
 def hidden_sensitive(frame: object) -> Any:
     """Return a copy of decoded JSON with `HIDDEN` in the place of every secret."""
     return _CopyWithoutSensitive(HIDDEN).of(frame)
+
+
+def shown_frame(frame: object) -> Any:
+    """Return a copy of decoded JSON for people: without secrets, sound by its size."""
+    return hidden_sensitive(
+        audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)
+    )
 
 
 def sensitive_left_out(frame: object) -> Any:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .. import Router, Snapshot, read_recording, replay
-from ..protocol import audio_fields, sensitive
+from ..protocol import sensitive
 from ..state.latency import HASTE
 from ..telemetry import Tokens
 from ..transport.redaction import redact
@@ -289,7 +289,7 @@ def _error_words_on_timeline(value: object) -> str:
     }
     return ", ".join(
         f"{key}: {_short_for_timeline(each)}"
-        for key, each in _shown_on_timeline(shown).items()
+        for key, each in sensitive.shown_frame(shown).items()
     )
 
 
@@ -314,16 +314,9 @@ def _enter_on_timeline(story: Story, at: float, direction: str, frame: object) -
             at,
             direction,
             kind,
-            _short_for_timeline(_shown_on_timeline(frame)),
+            _short_for_timeline(sensitive.shown_frame(frame)),
             until=at,
         )
-    )
-
-
-def _shown_on_timeline(frame: object) -> Any:
-    """A copy of JSON without audio and secrets."""
-    return sensitive.hidden_sensitive(
-        audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)
     )
 
 

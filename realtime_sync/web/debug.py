@@ -142,14 +142,16 @@ class Debugger:
         step, line = self.steps[number], self.steps.line(number)
         packed = self.steps.snapshot(number).to_dict()
         before = self.steps.snapshot(number - 1).to_dict() if step.number else {}
-        frame = line.frame if line.frame is not None else _debug_text(line.data)
+        frame: object = line.frame
+        if frame is None:
+            frame = line.data[:LONGEST].decode("utf-8", "replace")
         return {
             "number": step.number,
             "at": step.at,
             "direction": step.direction,
             "type": step.type,
             "connection": step.connection,
-            "frame": debug_frame_without_sound(frame),
+            "frame": sensitive.shown_frame(frame),
             "size": len(line.data),
             "changes": list(debug_differences(before, packed)) if step.number else [],
             "snapshot": packed,
@@ -322,13 +324,6 @@ def _debug_view_of_live(snapshot: Any) -> dict[str, Any]:
     }
 
 
-def debug_frame_without_sound(frame: object) -> Any:
-    """A frame with the length of its sound in its place, and without secrets."""
-    return sensitive.hidden_sensitive(
-        audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)
-    )
-
-
 def _debug_output(snapshot: Snapshot, item: Any) -> str:
     if item.output:
         return str(item.output)
@@ -340,10 +335,6 @@ def _short_for_debug(value: object) -> object:
     if isinstance(value, str) and len(value) > LONGEST:
         return f"{value[:LONGEST]}… ({len(value)} characters)"
     return value
-
-
-def _debug_text(data: bytes) -> str:
-    return data[:LONGEST].decode("utf-8", "replace")
 
 
 def _debug_file_blocks(path: Path) -> Iterator[bytes]:

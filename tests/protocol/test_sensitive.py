@@ -139,6 +139,14 @@ def test_what_only_sounds_like_a_secret_stays(frame: dict[str, Any]) -> None:
     assert frame == sensitive.sensitive_left_out(frame)
 
 
+def test_a_frame_for_people_has_neither_secrets_nor_sound() -> None:
+    """The wire log, the timeline of a report and the debugger show the same."""
+    frame = {"type": "input_audio_buffer.append", "audio": "AAAA", "token": "hush"}
+
+    shown = {"audio": "<3 bytes>", "token": HIDDEN}
+    assert {**frame, **shown} == sensitive.shown_frame(frame)
+
+
 def test_commands_hide_in_their_repr_what_a_mapping_holds() -> None:
     """A failing handle, and a traceback, show the command."""
     given = {"api_key": SECRET}
