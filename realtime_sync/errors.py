@@ -45,8 +45,7 @@ exception only for the call that caused it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from types import ModuleType
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Optional, Union
 
 from .protocol.escape import one_line
@@ -433,29 +432,43 @@ def install_command(extra: str) -> str:
     return f'python -m pip install "{package.parent if clone else NAME}[{extra}]"'
 
 
-def module_of_extra(
-    module: str, *, packages: Collection[str], extra: str, what: str
-) -> ModuleType:
+def names_of_extra(
+    package: str,
+    homes: Mapping[str, str],
+    *,
+    needs: Collection[str],
+    extra: str,
+    what: str,
+) -> Callable[[str], object]:
     """
-    Import a module of this package that needs an extra.
+    Make the ``__getattr__`` of a package whose modules need an extra.
 
     Args:
-        module: its full name.
-        packages: what the extra brings, by the names that are imported.
+        package: its full name.
+        homes: the module within it that has each name.
+        needs: what the extra brings, by the names that are imported.
         extra: name of the extra.
         what: who needs it, as the beginning of "... needs celery".
 
-    Raises:
-        ConfigurationError: one of the packages is missing; names the extra.
+    Returns:
+        Raises `AttributeError` for other names, and `ConfigurationError`, which names
+        the extra, where one of its packages is missing.
     """
-    from importlib import import_module
 
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as exc:
-        missing = (exc.name or "").partition(".")[0]
-        if missing not in packages:
-            raise
-        raise ConfigurationError(
-            f"{what} needs {missing}: {install_command(extra)}"
-        ) from exc
+    def get(name: str) -> object:
+        from importlib import import_module
+
+        home = homes.get(name)
+        if home is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        try:
+            return getattr(import_module(f"{package}.{home}"), name)
+        except ModuleNotFoundError as exc:
+            missing = (exc.name or "").partition(".")[0]
+            if missing not in needs:
+                raise
+            raise ConfigurationError(
+                f"{what} needs {missing}: {install_command(extra)}"
+            ) from exc
+
+    return get

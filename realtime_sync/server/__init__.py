@@ -9,9 +9,9 @@ werkzeug nor websockets; starting a server does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import module_of_extra
+from ..errors import names_of_extra
 from .agents import Agent, Call, Delegate, Failure, McpTool, Prompt, Say
 from .clock import ManualClock
 from .voice.conversation import Reply, ToolCall
@@ -56,18 +56,13 @@ _LAZY = {
 
 
 if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
-
-    def __getattr__(name: str) -> Any:
-        home = _LAZY.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = module_of_extra(
-            f"{__name__}.{home}",
-            packages=("werkzeug", "websockets"),
-            extra="server",
-            what="the local server",
-        )
-        return getattr(found, name)
+    __getattr__ = names_of_extra(
+        __name__,
+        _LAZY,
+        needs=("werkzeug", "websockets"),
+        extra="server",
+        what="the local server",
+    )
 
 
 def __dir__() -> list[str]:

@@ -9,9 +9,9 @@ needs one does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...errors import module_of_extra
+from ...errors import names_of_extra
 
 if TYPE_CHECKING:
     from .call import Call, this_call
@@ -66,18 +66,9 @@ _HOMES = {
 
 
 if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
-
-    def __getattr__(name: str) -> Any:
-        home = _HOMES.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = module_of_extra(
-            f"{__name__}.{home}",
-            packages=("celery", "kombu"),
-            extra="celery",
-            what="a fleet",
-        )
-        return getattr(found, name)
+    __getattr__ = names_of_extra(
+        __name__, _HOMES, needs=("celery", "kombu"), extra="celery", what="a fleet"
+    )
 
 
 def __dir__() -> list[str]:
