@@ -93,7 +93,8 @@ def _g711_expansion(law: str) -> Linear:
     _, value = g711_levels(law)
     table = numpy.zeros(256, dtype=numpy.int16)
     for code in range(256):
-        interval = _g711_interval(code, law)
+        # mu-law sends its magnitude inverted, A-law with every other bit inverted.
+        interval = (code & 0x7F) ^ (0x7F if law == "g711_ulaw" else 0x55)
         table[code] = value[interval] if code & 0x80 else -value[interval]
     return table
 
@@ -112,9 +113,3 @@ def _g711_compression(law: str) -> NDArray[numpy.uint8]:
     mask = 0x7F if law == "g711_ulaw" else 0x55
     codes: NDArray[numpy.uint8] = (sign | (interval ^ mask)).astype(numpy.uint8)
     return codes
-
-
-def _g711_interval(code: int, law: str) -> int:
-    """Which of the 128 intervals a code stands for."""
-    # mu-law sends its magnitude inverted, A-law with every other bit inverted.
-    return (code & 0x7F) ^ (0x7F if law == "g711_ulaw" else 0x55)

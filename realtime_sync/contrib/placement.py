@@ -247,7 +247,8 @@ def simulate_placement(
             if free[worker] > 0:
                 free[worker] -= 1
                 taken[worker] = max(taken[worker], load.bound - free[worker])
-                heapq.heappush(ends, (now + _placement_duration(load, chance), worker))
+                lasts = chance.expovariate(1 / load.seconds)
+                heapq.heappush(ends, (now + lasts, worker))
                 waits.append(now - arrived)
                 return True
             open_workers[place] = open_workers[-1]
@@ -302,10 +303,6 @@ def _placement_arrivals(
     while now < seconds:
         yield now
         now += chance.expovariate(load.starts)
-
-
-def _placement_duration(load: CallLoad, chance: random.Random) -> float:
-    return chance.expovariate(1 / load.seconds)
 
 
 def _share_for_placement(ordered: Sequence[float], share: float) -> float:

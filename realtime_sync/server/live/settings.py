@@ -144,7 +144,9 @@ class LiveSettings:
         delegation = self._fields["delegation"]
         for name, value in patch.items():
             if isinstance(value, dict):
-                delegation[name].update(_given_settings(value))
+                delegation[name].update(
+                    copy.deepcopy({k: v for k, v in value.items() if v is not None})
+                )
             elif value is not None:
                 delegation[name] = value
         _complete_delegation_settings(delegation)
@@ -190,8 +192,6 @@ def check_model_setting(model: str) -> None:
         )
 
 
-def _given_settings(patch: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: copy.deepcopy(v) for k, v in patch.items() if v is not None}
 
 
 def _complete_delegation_settings(delegation: dict[str, Any]) -> None:
