@@ -94,7 +94,7 @@ class CallerPlayback:
         self,
         seconds: float,
         timeout: float,
-        working: Callable[[], bool] = lambda: False,
+        working: Callable[[], bool],
     ) -> bool:
         """
         Wait until there has been sound for some seconds, see `wait`.
@@ -109,6 +109,34 @@ class CallerPlayback:
 
         return self.wait(reached, timeout, working) and self.player.sounding
 
+    def wait_word(
+        self,
+        word: str,
+        played: Callable[[], str],
+        timeout: float,
+        working: Callable[[], bool],
+    ) -> bool:
+        """
+        Wait until a word was heard, see `wait`.
+
+        Args:
+            word: in whatever case.
+            played: the words that have been played by now; asked with `changed` held.
+            timeout: seconds.
+            working: as for `wait`.
+
+        Returns:
+            False if the answer was over before, or did not come in time.
+        """
+        wanted = word.casefold()
+        heard = self.wait(lambda: wanted in played().casefold(), timeout, working)
+        return heard and self.player.sounding
+
+    def wake(self, event: object) -> None:
+        """Have whoever waits look again; a handler."""
+        with self.changed:
+            self.changed.notify_all()
+
     def is_silent(self) -> bool:
         """Whether nothing is played, nor on its way; with `changed` held."""
         now = self._time.now()
@@ -122,7 +150,7 @@ class CallerPlayback:
         self,
         ready: Callable[[], bool],
         timeout: float,
-        working: Callable[[], bool] = lambda: False,
+        working: Callable[[], bool],
     ) -> bool:
         """
         Wait for something that wakes, or sounds.

@@ -49,7 +49,7 @@ class HeardAnswers:
         self._subscriptions = [
             session.on("response.created", self._created, inline=True),
             session.on("response.done", self._done, inline=True),
-            session.on("connection.closed", self._closed, inline=True),
+            session.on("connection.closed", self._playback.wake, inline=True),
         ]
 
     @property
@@ -101,19 +101,10 @@ class HeardAnswers:
         return self._playback.wait_sound(seconds, timeout, lambda: self._calls_tools)
 
     def wait_word(self, word: str, after: int, timeout: float) -> bool:
-        """
-        Wait until a word of the answer was heard, as far as can be told by time.
-
-        Returns:
-            False if the answer was over before, or did not come in time.
-        """
-        wanted = word.casefold()
-
-        def reached() -> bool:
-            return wanted in self._heard_now(after).casefold()
-
-        heard = self._playback.wait(reached, timeout, lambda: self._calls_tools)
-        return heard and self._playback.player.sounding
+        """Wait until a word of the answer was heard, as far as can be told by time."""
+        return self._playback.wait_word(
+            word, lambda: self._heard_now(after), timeout, lambda: self._calls_tools
+        )
 
     def heard(self, after: int) -> str:
         """What was heard of the responses that began after so many."""
@@ -156,10 +147,6 @@ class HeardAnswers:
             self._calls_tools = any(
                 getattr(item, "type", None) == "function_call" for item in output
             )
-            self._playback.changed.notify_all()
-
-    def _closed(self, event: Any) -> None:
-        with self._playback.changed:
             self._playback.changed.notify_all()
 
     # -- the thread that plays -----------------------------------------------------

@@ -62,8 +62,8 @@ class LiveAnswers:
         self._playback = CallerPlayback(session, telephone, time, self._heard_block)
         self._subscriptions = [
             session.on("session.output_audio.delta", self._delta, inline=True),
-            session.on("delegation.finished", self._changed, inline=True),
-            session.on("connection.closed", self._changed, inline=True),
+            session.on("delegation.finished", self._playback.wake, inline=True),
+            session.on("connection.closed", self._playback.wake, inline=True),
         ]
 
     @property
@@ -122,19 +122,8 @@ class LiveAnswers:
         return self._playback.wait_sound(seconds, timeout, self._works)
 
     def wait_word(self, word: str, after: int, timeout: float) -> bool:
-        """
-        Wait until a word of the answer was heard, as far as can be told by time.
-
-        Returns:
-            False if the answer was over before, or did not come in time.
-        """
-        wanted = word.casefold()
-
-        def reached() -> bool:
-            return wanted in self._heard_now().casefold()
-
-        heard = self._playback.wait(reached, timeout, self._works)
-        return heard and self._playback.player.sounding
+        """Wait until a word of the answer was heard, as far as can be told by time."""
+        return self._playback.wait_word(word, self._heard_now, timeout, self._works)
 
     def heard(self, after: int) -> str:
         """What was heard since the caller began to speak."""
@@ -166,10 +155,6 @@ class LiveAnswers:
                 if self._came_ms - self._loud_ms > ONSET_SECONDS * 1000:
                     self._onsets += 1
                 self._loud_ms = self._came_ms
-            self._playback.changed.notify_all()
-
-    def _changed(self, event: Any) -> None:
-        with self._playback.changed:
             self._playback.changed.notify_all()
 
     # -- the thread that plays -------------------------------------------------------

@@ -192,8 +192,6 @@ def check_model_setting(model: str) -> None:
         )
 
 
-
-
 def _complete_delegation_settings(delegation: dict[str, Any]) -> None:
     """Fill in the defaults that are shown, and drop what is never shown."""
     backend = delegation.get("responses")
