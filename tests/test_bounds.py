@@ -715,7 +715,7 @@ def answered(script: Callable[[Peer], None], timeout: float = 10.0) -> Any:
         url = server.url.replace("ws://", "http://")
         rest = Rest(Endpoint.at(url), SessionOptions(timeout=timeout), max_retries=0)
         try:
-            return rest.post("/x", repeatable=False)
+            return rest.request("POST", "/x", repeatable=False)
         finally:
             rest.close()
 

@@ -139,7 +139,8 @@ class Calls:
         if not isinstance(call_id, str) or not call_id.strip("."):
             raise ConfigurationError(f"{call_id!r} is no id of a call")
         checked_text("call_id", call_id)
-        self._rest.post(
+        self._rest.request(
+            "POST",
             f"/realtime/calls/{quote(call_id, safe='')}/{verb}",
             json=body,
             accept="*/*",
@@ -177,7 +178,9 @@ def _offer_call(
     else:
         session = jsontext.dumps(to_mapping(body.session)).decode()
         how = {"form": {"sdp": (body.sdp, _SDP), "session": (session, _JSON)}}
-    answer = rest.post(path, accept=_SDP, repeatable=False, timeout=timeout, **how)
+    answer = rest.request(
+        "POST", path, accept=_SDP, repeatable=False, timeout=timeout, **how
+    )
     return CallCreated(
         sdp=answer.body.decode("utf-8", "replace"), call_id=_id_of_answered_call(answer)
     )

@@ -158,31 +158,6 @@ class Rest:
     def __repr__(self) -> str:
         return f"<Rest {self._endpoint!r}>"
 
-    def post(
-        self,
-        path: str,
-        *,
-        json: object = UNSET,
-        text: Optional[tuple[str, str]] = None,
-        form: Optional[Mapping[str, tuple[str, str]]] = None,
-        accept: str = "application/json",
-        repeatable: bool,
-        timeout: Timeout = UNSET,
-    ) -> HttpAnswer:
-        """
-        Send a POST request and wait for its answer; see `request`.
-        """
-        return self.request(
-            "POST",
-            path,
-            json=json,
-            text=text,
-            form=form,
-            accept=accept,
-            repeatable=repeatable,
-            timeout=timeout,
-        )
-
     def request(
         self,
         method: str,
@@ -229,7 +204,7 @@ class Rest:
             path: below the endpoint's base.
             file: is written to.
             accept: media type of the answer.
-            timeout: as for `post`.
+            timeout: as for `request`.
 
         Returns:
             How many bytes were written.

@@ -271,12 +271,15 @@ class LiveSessions(Generic[S]):
     def _created(
         self, path: str, body: Mapping[str, Any], timeout: Timeout
     ) -> LiveCreated:
-        answer = self._rest.post(path, json=body, repeatable=False, timeout=timeout)
+        answer = self._rest.request(
+            "POST", path, json=body, repeatable=False, timeout=timeout
+        )
         decoded = answer.decoded()
         return structured_body(LiveCreated, decoded, decoded)
 
     def _act(self, session_id: str, verb: str, body: object, timeout: Timeout) -> None:
-        self._rest.post(
+        self._rest.request(
+            "POST",
             _live_rest_path(session_id, verb),
             json=body,
             accept="*/*",

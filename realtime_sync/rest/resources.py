@@ -82,7 +82,8 @@ class ClientSecrets(_RestResource):
         body = ClientSecretRequest(
             session=config, expires_after=body_of_expiry(expires_after)
         )
-        answer = self._rest.post(
+        answer = self._rest.request(
+            "POST",
             "/realtime/client_secrets",
             json=to_mapping(body),
             repeatable=True,
@@ -134,7 +135,9 @@ class Sessions(Generic[Made]):
         path, expires = KINDS_MADE[self._kind]
         config = configured_body(session, fields, self._kind)
         body = _beta_body_of_resource(config, expires, expires_after)
-        answer = self._rest.post(path, json=body, repeatable=True, timeout=timeout)
+        answer = self._rest.request(
+            "POST", path, json=body, repeatable=True, timeout=timeout
+        )
         return structured_body(self._made, *_lifted_resource(answer))
 
 
@@ -171,7 +174,8 @@ class TranslationClientSecrets(_RestResource):
         body = TranslationClientSecretRequest(
             session=config, expires_after=body_of_expiry(expires_after)
         )
-        answer = self._rest.post(
+        answer = self._rest.request(
+            "POST",
             "/realtime/translations/client_secrets",
             json=to_mapping(body),
             repeatable=True,

@@ -80,7 +80,7 @@ def ask(
         )
         try:
             for _ in range(times):
-                answer = rest.post("/x", repeatable=True, timeout=timeout)
+                answer = rest.request("POST", "/x", repeatable=True, timeout=timeout)
         finally:
             rest.close()
             if heads is not None:
