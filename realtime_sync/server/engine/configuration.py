@@ -95,15 +95,28 @@ class EngineConfiguration:
         session_type: ``realtime``, ``transcription`` or ``translation``.
         model: as the client named it.
         dialect: ``ga`` or ``beta``; a beta session also has a temperature.
+        given: a session in GA shape that it begins with, but for its model.
+
+    Raises:
+        Refusal: that is not possible.
     """
 
-    def __init__(self, session_type: str, model: str, dialect: str = "ga") -> None:
+    def __init__(
+        self,
+        session_type: str,
+        model: str,
+        dialect: str = "ga",
+        given: Optional[Mapping[str, Any]] = None,
+    ) -> None:
         self.session_type = session_type
         self._values = default_session(session_type, model)
         if dialect == "beta" and session_type == "realtime":
             self._values["temperature"] = 0.8
             for name in _NOT_IN_BETA:
                 del self._values[name]
+        if given is not None:
+            patch = {name: value for name, value in given.items() if name != "model"}
+            self.update(patch, voice_fixed=False)
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]

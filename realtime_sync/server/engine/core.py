@@ -77,10 +77,6 @@ class Engine:
         unsaid: frozenset[str] = frozenset(),
     ) -> None:
         ids = Ids(rng or random.Random())
-        configuration = EngineConfiguration(session_type, model, dialect)
-        if config is not None:
-            given = {k: v for k, v in config.items() if k != "model"}
-            configuration.update(given, voice_fixed=False)
         self.session_type = session_type
         self.dialect = dialect
         self.options = options
@@ -92,7 +88,7 @@ class Engine:
             options=options,
             dialect=dialect,
             session_id=ids.new("sess"),
-            config=configuration,
+            config=EngineConfiguration(session_type, model, dialect, config),
             conversation=EngineConversation(ids),
             now=now,
             mcp=mcp or {},

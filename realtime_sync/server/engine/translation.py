@@ -55,10 +55,6 @@ class TranslationEngine:
         rng: Optional[random.Random] = None,
     ) -> None:
         ids = Ids(rng or random.Random())
-        configuration = EngineConfiguration("translation", model)
-        if config is not None:
-            given = {k: v for k, v in config.items() if k != "model"}
-            configuration.update(given, voice_fixed=False)
         self.session_type = "translation"
         self.dialect = "ga"
         self.options = options
@@ -70,7 +66,7 @@ class TranslationEngine:
             options=options,
             dialect="ga",
             session_id=ids.new("sess"),
-            config=configuration,
+            config=EngineConfiguration("translation", model, given=config),
             conversation=EngineConversation(ids),
             now=now,
         )

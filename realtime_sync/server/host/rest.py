@@ -183,10 +183,8 @@ class HostRest:
         """The session that a key stands for, complete."""
         default = "" if given["type"] == "transcription" else "gpt-realtime-2.1"
         config = EngineConfiguration(
-            given["type"], str(given.get("model") or default), dialect
+            given["type"], str(given.get("model") or default), dialect, given
         )
-        patch = {name: value for name, value in given.items() if name != "model"}
-        config.update(patch, voice_fixed=False)
         return {**config.shown(), "id": self.ids.new("sess"), "expires_at": 0}
 
     def _secret(
