@@ -6,10 +6,10 @@ import argparse
 import sys
 import threading
 import webbrowser
-from pathlib import Path
 
 from .json_output import Commands
-from .serve import InterruptibleServe, stop_serving_by_sigterm
+from .report import add_log_argument
+from .serve import add_port_option, end_of_serving
 
 
 def add_debug_command(commands: Commands) -> None:
@@ -20,18 +20,8 @@ def add_debug_command(commands: Commands) -> None:
         description="Serve a page, to this machine only, that shows each event of a "
         "recording and the session as it was at that event, until Ctrl-C.",
     )
-    parser.add_argument(
-        "log",
-        type=Path,
-        metavar="LOG.jsonl",
-        help="JSON lines, of ours or of another program",
-    )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=0,
-        help="port to listen on, 0 for any that is free (default: %(default)s)",
-    )
+    add_log_argument(parser)
+    add_port_option(parser)
     parser.add_argument(
         "--no-browser",
         action="store_true",
@@ -50,17 +40,10 @@ def run_debug(options: argparse.Namespace, stop: threading.Event | None = None) 
     """
     from ..web import Debugger, WebHost
 
-    if stop is None:
-        stop = InterruptibleServe()
-        with stop_serving_by_sigterm(stop):
-            return run_debug(options, stop)
-    with WebHost(port=options.port) as host:
+    with end_of_serving(stop) as wait, WebHost(port=options.port) as host:
         debugger = Debugger(host, options.log)
         print(f"{len(debugger.steps):,} events: {debugger.url}", flush=True)
         if not options.no_browser and sys.stdout.isatty():
             webbrowser.open(debugger.url)
-        try:
-            stop.wait()
-        except KeyboardInterrupt:
-            print("closing")
+        wait()
     return 0

@@ -18,12 +18,7 @@ def add_report_command(commands: Commands) -> None:
         description="Turn a recording into one HTML page with transcript, players, "
         "waveforms, latencies, tokens and events. The page loads nothing.",
     )
-    parser.add_argument(
-        "log",
-        type=Path,
-        metavar="LOG.jsonl",
-        help="JSON lines, of ours or of another program",
-    )
+    add_log_argument(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -38,6 +33,16 @@ def add_report_command(commands: Commands) -> None:
     )
     add_json_option(parser)
     parser.set_defaults(run=run_report)
+
+
+def add_log_argument(parser: argparse.ArgumentParser) -> None:
+    """Let a command be given a recording."""
+    parser.add_argument(
+        "log",
+        type=Path,
+        metavar="LOG.jsonl",
+        help="JSON lines, of ours or of another program",
+    )
 
 
 def run_report(options: argparse.Namespace) -> int:

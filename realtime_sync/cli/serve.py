@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,12 +44,7 @@ def add_serve_command(commands: Commands) -> None:
         default="127.0.0.1",
         help="address to listen on (default: %(default)s)",
     )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=8765,
-        help="port to listen on, 0 for any that is free (default: %(default)s)",
-    )
+    add_port_option(parser, 8765)
     parser.add_argument(
         "--fault",
         action="append",
@@ -85,6 +80,16 @@ def add_serve_command(commands: Commands) -> None:
     parser.set_defaults(run=run_serve)
 
 
+def add_port_option(parser: argparse.ArgumentParser, default: int = 0) -> None:
+    """Give a command ``--port``."""
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=default,
+        help="port to listen on, 0 for any that is free (default: %(default)s)",
+    )
+
+
 def run_serve(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
     """
     Run the command.
@@ -97,11 +102,7 @@ def run_serve(options: argparse.Namespace, stop: threading.Event | None = None) 
         load_local_voice()
     from ..server import serve
 
-    if stop is None:
-        stop = InterruptibleServe()
-        with stop_serving_by_sigterm(stop):
-            return run_serve(options, stop)
-    with served_turns_printed(not options.quiet), serve(
+    with end_of_serving(stop) as wait, served_turns_printed(not options.quiet), serve(
         agent=agent_to_serve(options.agent),
         dialect=options.dialect,
         host=options.host,
@@ -113,10 +114,7 @@ def run_serve(options: argparse.Namespace, stop: threading.Event | None = None) 
     ) as server:
         print(f"listening on {server.url} (agent: {options.agent})", flush=True)
         print(f'try: realtime-sync ask --url {server.url} "Hello"', flush=True)
-        try:
-            stop.wait()
-        except KeyboardInterrupt:
-            print("closing")
+        wait()
     return 0
 
 
@@ -130,28 +128,36 @@ def agent_to_serve(name: str) -> Any:
     return cassette(path)
 
 
-class InterruptibleServe(threading.Event):
-    """An event whose wait is ended by Ctrl-C on Windows too: it waits in pieces."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set."""
-        if timeout is not None:
-            return super().wait(timeout)
-        while not super().wait(_PIECE_S):
-            pass
-        return True
-
-
 @contextmanager
-def stop_serving_by_sigterm(stop: threading.Event) -> Iterator[None]:
+def end_of_serving(stop: threading.Event | None) -> Iterator[Callable[[], None]]:
     """
-    Let SIGTERM set an event while the block runs, as Ctrl-C ends the wait for it.
+    Give what waits until something that is served is to end.
 
-    So sessions are closed, not dropped, when whatever started the server ends it.
+    That is at Ctrl-C, or at SIGTERM, so that sessions are closed and not dropped when
+    whatever started the server ends it.
+
+    Args:
+        stop: an event of the program, which is waited for instead of SIGTERM.
     """
-    before = signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    end = threading.Event()
+
+    def wait() -> None:
+        try:
+            if stop is not None:
+                stop.wait()
+                return
+            # In pieces, or Windows would not let Ctrl-C through.
+            while not end.wait(_PIECE_S):
+                pass
+        except KeyboardInterrupt:
+            print("closing")
+
+    if stop is not None:
+        yield wait
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: end.set())
     try:
-        yield
+        yield wait
     finally:
         signal.signal(signal.SIGTERM, before)
 

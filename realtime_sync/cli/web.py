@@ -14,7 +14,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from .json_output import Commands
-from .serve import InterruptibleServe, stop_serving_by_sigterm
+from .serve import add_port_option, end_of_serving
 from .server_options import add_server_options, refuse_dialect_of_live, server_url
 
 Show = Callable[[str], object]
@@ -48,12 +48,7 @@ def add_web_command(commands: Commands) -> None:
         help="address to listen on; other machines need TLS and a password "
         "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=0,
-        help="port to listen on, 0 for any that is free (default: %(default)s)",
-    )
+    add_port_option(parser)
     parser.add_argument(
         "--allow-host",
         action="append",
@@ -130,16 +125,12 @@ def serve_web_page(
     from .. import RealtimeClient, live, web
     from .live_talk import answer_delegations
 
-    if stop is None:
-        stop = InterruptibleServe()
-        with stop_serving_by_sigterm(stop):
-            return serve_web_page(url, options, door, stop, show)
     is_live = live.is_live_model(options.model)
     if is_live:
         refuse_dialect_of_live(options)
     dialect = None if is_live else options.dialect
     client = RealtimeClient(base_url=url, dialect=dialect, timeout=options.timeout)
-    with web.serve(
+    with end_of_serving(stop) as wait, web.serve(
         client,
         options.model,
         on_session=answer_delegations if is_live else None,
@@ -152,10 +143,7 @@ def serve_web_page(
         print(f"open {page.url()}", flush=True)
         if show is not None and not show(page.url()):
             print("no browser could be opened: do it by hand", file=sys.stderr)
-        try:
-            stop.wait()
-        except KeyboardInterrupt:
-            print("closing")
+        wait()
     return 0
 
 
