@@ -5,7 +5,17 @@ from __future__ import annotations
 import contextvars
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Union, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Generic,
+    Optional,
+    TypeVar,
+    Union,
+    cast,
+    overload,
+)
 from weakref import ref
 
 from ..connection.command_handle import CommandHandle
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from ..protocol.events import ClientEvent
     from .options import OpenTransport
 
+F = TypeVar("F", bound=Callable[..., object])
 Self = TypeVar("Self", bound="BaseSession[Any]")
 SnapshotT = TypeVar("SnapshotT")
 """What is known of the session, in its protocol."""
@@ -378,7 +389,47 @@ class BaseSession(Generic[SnapshotT]):
         if lifecycle.report.error is not None:
             raise lifecycle.report.error
 
+    # -- tools ---------------------------------------------------------------
+
+    @overload
+    def tool(self, function: F, /, **options: Any) -> F: ...
+
+    @overload
+    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
+
+    def tool(
+        self, function: Optional[Callable[..., object]] = None, /, **options: Any
+    ) -> object:
+        """
+        Offer a function to the model; a decorator that returns it unchanged.
+
+        In a session of GPT-Live the backend of Responses delegation calls it: the
+        voice itself calls nothing.
+
+        Args:
+            function: its name, docstring and signature become the schema.
+            **options: see `realtime_sync.tools.Tool`.
+
+        Raises:
+            ConfigurationError: a session of GPT-Live delegates to something else.
+            ToolError: it cannot be described, or the name is taken by another.
+        """
+        if function is None:
+            return lambda decorated: self.tool(decorated, **options)
+        self.tools.add(function, **options)
+        return function
+
+    @property
+    def tools(self) -> Any:
+        """The functions on offer; see the class of the session."""
+        raise NotImplementedError
+
     # -- looking -------------------------------------------------------------
+
+    @property
+    def config(self) -> Any:
+        """The configuration in force, as the server said it; or None."""
+        return self._parts.snapshot.session
 
     @property
     def stats(self) -> SessionStats:
@@ -390,7 +441,7 @@ class BaseSession(Generic[SnapshotT]):
     @property
     def model(self) -> Optional[str]:
         """The model, as the server or else the program named it; or None."""
-        told = getattr(self._parts.snapshot.session, "model", None)
+        told = getattr(self.config, "model", None)
         return told or self._parts.model
 
     def show(self) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..connection.close_codes import check_close
 from ..connection.command_handle import CommandHandle
@@ -38,8 +38,6 @@ from .restorer import LONGEST, Restorer
 if TYPE_CHECKING:
     from .ask import Question
     from .by_name import Events, Expect, WaitFor
-
-F = TypeVar("F", bound=Callable[..., object])
 
 
 class Session(BaseSession[Snapshot]):
@@ -278,11 +276,6 @@ class Session(BaseSession[Snapshot]):
     # -- looking -------------------------------------------------------------
 
     @property
-    def config(self) -> Any:
-        """The configuration in force, as the server said it; or None."""
-        return self.snapshot.session
-
-    @property
     def id(self) -> Optional[str]:
         """The server's id of the session, or None."""
         return self.snapshot.session_id
@@ -296,27 +289,6 @@ class Session(BaseSession[Snapshot]):
         could not be put in, and why.
         """
         return self._history_report
-
-    @overload
-    def tool(self, function: F, /, **options: Any) -> F: ...
-
-    @overload
-    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
-
-    def tool(
-        self, function: Optional[Callable[..., object]] = None, /, **options: Any
-    ) -> object:
-        """
-        Offer a function to the model; a decorator that returns it unchanged.
-
-        Args:
-            function: its name, docstring and signature become the schema.
-            **options: see `realtime_sync.tools.ToolSet.add`.
-        """
-        if function is None:
-            return lambda decorated: self.tool(decorated, **options)
-        self.tools.add(function, **options)
-        return function
 
     @property
     def tools(self) -> Any:

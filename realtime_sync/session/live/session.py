@@ -460,33 +460,6 @@ class LiveSession(BaseSession[LiveSnapshot]):
         questions = getattr(decisions, "questions", None) or ()
         return tuple(getattr(each, "name", None) for each in questions)
 
-    @overload
-    def tool(self, function: F, /, **options: Any) -> F: ...
-
-    @overload
-    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
-
-    def tool(
-        self, function: Optional[Callable[..., object]] = None, /, **options: Any
-    ) -> object:
-        """
-        Offer a function to the backend; a decorator that returns it unchanged.
-
-        For sessions with Responses delegation: the voice itself calls nothing.
-
-        Args:
-            function: its name, docstring and signature become the schema.
-            **options: see `realtime_sync.tools.Tool`.
-
-        Raises:
-            ConfigurationError: the session delegates to something else.
-            ToolError: it cannot be described, or the name is taken.
-        """
-        if function is None:
-            return lambda decorated: self.tool(decorated, **options)
-        self.tools.add(function, **options)
-        return function
-
     @property
     def tools(self) -> Any:
         """The functions on offer, a `realtime_sync.tools.LiveToolSet`."""
@@ -659,11 +632,6 @@ class LiveSession(BaseSession[LiveSnapshot]):
         return snapshot
 
     # -- looking -------------------------------------------------------------
-
-    @property
-    def config(self) -> Any:
-        """The configuration in force, as the server said it; or None."""
-        return self.snapshot.session
 
     @property
     def id(self) -> Optional[str]:
