@@ -12,13 +12,19 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from realtime_sync import Threads, open_sessions
+from realtime_sync.deadline import Deadline
 from realtime_sync.session.options import SessionOptions
+from realtime_sync.transport.loop import Loop
+from tests.clock import Clock
+
+if TYPE_CHECKING:
+    from realtime_sync.server import Server
 
 # No bound by the clock: a machine that stands still for a moment breaks it.
 settings.register_profile(
@@ -107,6 +113,40 @@ def no_leftover_threads() -> Iterator[None]:
         pytest.fail(
             "threads left behind:\n" + "\n".join(map(describe, left)), pytrace=False
         )
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A local server that says things back."""
+    # The core's tests run where there is no server.
+    from realtime_sync.server import serve
+
+    with serve(agent="echo") as running:
+        yield running
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    """Shared threads, which have ended after the test."""
+    with Threads() as shared:
+        yield shared
+    assert shared.close()
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    """A running loop, whose thread has ended after the test."""
+    loop = Loop("test loop")
+    loop.start()
+    yield loop
+    loop.stop()
+    assert loop.join(Deadline(10.0))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of the test."""
+    return Clock()
 
 
 @pytest.fixture

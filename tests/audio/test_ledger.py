@@ -10,26 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_sync.audio import PlaybackLedger
+from tests.clock import Clock
 
 MS = 48
 """Bytes of one millisecond."""
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The clock of the test."""
-    return Clock()
 
 
 @pytest.fixture

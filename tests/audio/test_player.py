@@ -12,20 +12,10 @@ import pytest
 
 from realtime_sync import Threads, audio, connect
 from realtime_sync.testing import MemoryTransport
+from tests.clock import Clock
 
 MS = 48
 """Bytes of one millisecond."""
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
 
 
 class Sink:

@@ -70,14 +70,6 @@ class Line:
 
 
 @pytest.fixture
-def threads() -> Iterator[Threads]:
-    """Shared threads, which have ended after the test."""
-    with Threads() as shared:
-        yield shared
-    assert shared.close()
-
-
-@pytest.fixture
 def session(threads: Threads) -> Session:
     """A session that uses them, without a server."""
     return connect("m", transport=MemoryTransport(), threads=threads)

@@ -22,16 +22,6 @@ _LONG = 10.0
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    """What looks at the line."""
-    loop = Loop("loop of the workers")
-    loop.start()
-    yield loop
-    loop.stop()
-    assert loop.join(Deadline(_LONG))
-
-
-@pytest.fixture
 def make(loop: Loop) -> Iterator[Callable[[int], Workers]]:
     """Makes workers, whose threads have ended after the test."""
     made: list[Workers] = []

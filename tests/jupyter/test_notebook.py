@@ -10,7 +10,7 @@ from textwrap import dedent
 import nbformat
 import pytest
 
-from realtime_sync.server import Server, serve
+from realtime_sync.server import Server
 
 from .notebooks import ROOT, Notebook, opened
 
@@ -39,13 +39,6 @@ default_recognizer().close()
 """
 
 TUTORIAL = ROOT / "docs" / "examples" / "tutorial.ipynb"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that says things back."""
-    with serve(agent="echo") as running:
-        yield running
 
 
 @pytest.fixture

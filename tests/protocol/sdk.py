@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import (
     Annotated,
     Any,
@@ -32,6 +33,12 @@ from realtime_sync.types import UNSET
 
 LOCAL = frozenset({"raw", "problems", "extra"})
 """Fields of ours that are not on the wire."""
+
+
+def load(path: str) -> Any:
+    """A name of theirs by its dotted path."""
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
 
 
 class Home(NamedTuple):

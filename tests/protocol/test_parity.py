@@ -19,7 +19,7 @@ openai = pytest.importorskip("openai")
 
 from pydantic import BaseModel  # noqa: E402
 
-from tests.protocol.sdk import Comparison, Home, members, wire_type  # noqa: E402
+from tests.protocol.sdk import Comparison, Home, load, members, wire_type  # noqa: E402
 
 GA = "openai.types.realtime."
 BETA = "openai.types.beta.realtime."
@@ -105,12 +105,6 @@ BESIDE: dict[str, Home] = {
     ),
 }
 """Types that no event of theirs reaches, and that are compared all the same."""
-
-
-def load(path: str) -> Any:
-    """A name of theirs by its dotted path."""
-    module, _, name = path.rpartition(".")
-    return getattr(import_module(module), name)
 
 
 def homes() -> dict[Any, Home]:

@@ -9,7 +9,6 @@ import inspect
 import json
 import types
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
@@ -26,7 +25,7 @@ openai = pytest.importorskip("openai")
 from pydantic import ConfigDict, create_model  # noqa: E402
 from typing_extensions import NotRequired, Required  # noqa: E402
 
-from tests.protocol.sdk import Comparison, Home  # noqa: E402
+from tests.protocol.sdk import Comparison, Home, load  # noqa: E402
 
 GA = "openai.types.realtime."
 BETA = "openai.types.beta.realtime."
@@ -128,12 +127,6 @@ RESOURCES: dict[str, type] = {
     ),
 }
 """Their resources and ours."""
-
-
-def load(path: str) -> Any:
-    """A name of theirs by its dotted path."""
-    module, _, name = path.rpartition(".")
-    return getattr(import_module(module), name)
 
 
 @lru_cache(maxsize=None)

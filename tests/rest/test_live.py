@@ -9,19 +9,11 @@ from pathlib import Path
 import pytest
 
 from realtime_sync import RealtimeClient, errors, live
-from realtime_sync.server import serve
-from realtime_sync.server.host.server import Server
+from realtime_sync.server import Server
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 LONG = 10.0
 CONFIG = live.LiveConfig(instructions="Be brief.", store=True)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A local server."""
-    with serve(agent="echo") as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from realtime_sync.errors import (
     ConnectionLost,
     LocalProtocolError,
 )
-from realtime_sync.server import Server, serve
+from realtime_sync.server import Server
 from realtime_sync.transport import log_writer
 from tests.rawserver import GREETING, Peer
 from tests.stress.sequenced_server import (
@@ -27,13 +26,6 @@ from tests.stress.sequenced_server import (
 )
 
 pytestmark = pytest.mark.usefixtures("arrangement")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that echoes."""
-    with serve() as running:
-        yield running
 
 
 def unopened(url: str, **options: Any) -> Session:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,7 +21,7 @@ from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ForkedSession, LocalProtocolError
 from realtime_sync.protocol import registry
 from realtime_sync.recording.recorder import Recording
-from realtime_sync.server import Server, serve
+from realtime_sync.server import Server
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport.log_writer import LogWriter, hand_to_log_writer
 
@@ -29,13 +29,6 @@ pytestmark = pytest.mark.usefixtures("arrangement")
 
 ROOT = Path(__file__).parents[2]
 LONG = 20.0
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that echoes."""
-    with serve() as running:
-        yield running
 
 
 def run(

@@ -56,13 +56,6 @@ def waiting(**fields: Any) -> ReconnectPolicy:
     return ReconnectPolicy(**{"base": 60.0, "cap": 60.0, "rng": Slowest(), **fields})
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that echoes."""
-    with serve() as running:
-        yield running
-
-
 def opened(url: str, policy: ReconnectPolicy, **options: Any) -> Session:
     """A session with a policy."""
     options.setdefault("close_timeout", 2.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from time import monotonic
 
 import pytest
@@ -13,14 +12,6 @@ from realtime_sync import Threads
 from tests.stress.test_interrupts import interrupted_at
 
 LONG = 10.0
-
-
-@pytest.fixture
-def threads() -> Iterator[Threads]:
-    """Shared threads, which have ended after the test."""
-    with Threads() as shared:
-        yield shared
-    assert shared.close()
 
 
 class Called:

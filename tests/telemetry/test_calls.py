@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
 from typing import Any
 from weakref import ref
 
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session, connect, open_sessions
-from realtime_sync.server import Server, serve
+from realtime_sync.server import Server
 from realtime_sync.telemetry import CallRow, ProcessCalls, Totals, activity
 from realtime_sync.testing import MemoryTransport, frames
+from tests.clock import Clock
 from tests.session.live.live_session import delegated, live_session, said
 
 pytestmark = pytest.mark.usefixtures("no_other_sessions")
 
 MODEL = "gpt-realtime-2.1"
-
-
-class Clock:
-    """Time that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """The time as it is."""
-        return self.now
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that says things back."""
-    with serve(agent="echo") as running:
-        yield running
 
 
 def handlers_in(session: Any) -> int:

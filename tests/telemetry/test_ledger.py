@@ -11,7 +11,7 @@ import pytest
 
 from realtime_sync import Router, Session, connect
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.server import Server, serve
+from realtime_sync.server import Server
 from realtime_sync.telemetry import (
     Budget,
     BudgetExceeded,
@@ -35,13 +35,6 @@ USAGE = {
     },
     "output_token_details": {"text_tokens": 1, "audio_tokens": 2},
 }
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that says things back."""
-    with serve(agent="echo") as running:
-        yield running
 
 
 @pytest.fixture

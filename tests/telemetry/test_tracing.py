@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,13 +15,6 @@ from realtime_sync.telemetry import OpenTelemetry
 from tests.telemetry.exported import Exported
 
 MODEL = "gpt-realtime-2.1"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that says things back."""
-    with serve(agent="echo") as running:
-        yield running
 
 
 def test_answer_is_a_span_with_the_names_of_the_conventions(

@@ -44,16 +44,6 @@ def held() -> Iterator[Held]:
     LOGGER.removeHandler(held)
 
 
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    """A loop that runs."""
-    loop = Loop("test loop")
-    loop.start()
-    yield loop
-    loop.stop()
-    assert loop.join(Deadline(LONG))
-
-
 def on_loop(loop: Loop) -> threading.Event:
     """Set when the loop has come to it."""
     reached = threading.Event()

@@ -39,16 +39,6 @@ class Line:
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    """A running loop, whose thread has ended after the test."""
-    loop = Loop("loop of a test")
-    loop.start()
-    yield loop
-    loop.stop()
-    assert loop.join(Deadline(_LONG))
-
-
-@pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two connected sockets."""
     near, far = socket.socketpair()

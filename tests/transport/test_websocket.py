@@ -79,16 +79,6 @@ class Reception:
             raise AssertionError("nothing was pushed") from None
 
 
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    """A running loop, whose thread has ended after the test."""
-    made = Loop("loop of a test")
-    made.start()
-    yield made
-    made.stop()
-    assert made.join(Deadline(LONG))
-
-
 class Wires:
     """Opens transports of one loop to scripts, and cleans up after the test."""
 
