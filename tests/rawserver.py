@@ -148,6 +148,23 @@ class Peer:
             if opcode in (TEXT, BINARY):
                 return json.loads(payload)
 
+    def oblige(self, command: Any) -> None:
+        """Acknowledge a configuration, or an item."""
+        if command["type"] == "session.update":
+            session = {**GREETING["session"], **command["session"]}
+            self.say({"type": "session.updated", "event_id": "u", "session": session})
+        if command["type"] == "conversation.item.create":
+            item = {"status": "completed", **command["item"]}
+            item.setdefault("id", f"item_{command['event_id']}")
+            self.say(
+                {
+                    "type": "conversation.item.added",
+                    "event_id": "a",
+                    "item": item,
+                    "previous_item_id": command.get("previous_item_id"),
+                }
+            )
+
     def hear_until(self, kind: str) -> Any:
         """The client's next command of a type."""
         while True:
@@ -213,7 +230,8 @@ class RawServer:
     Listens on loopback and runs a script for each connection, in a thread.
 
     Args:
-        script: called with a `Peer`; the connection ends when it returns.
+        script: called with a `Peer`; the connection ends when it returns, or when it
+            hears that the client has `Gone`.
         tls: server side settings for ``wss``.
         receive_buffer: size of the receiving buffer, to make senders stall.
 
@@ -304,6 +322,13 @@ class RawServer:
         finally:
             _shut(sock)
             sock.close()
+
+
+def obliging(peer: Peer) -> None:
+    """Greet, and accept every configuration and item."""
+    peer.greet()
+    while True:
+        peer.oblige(peer.hear())
 
 
 def _shut(sock: Any) -> None:

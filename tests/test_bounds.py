@@ -67,7 +67,7 @@ from realtime_sync.web import access, browser_audio
 from realtime_sync.web import channel as web_channel
 from realtime_sync.web import host as web_host
 from realtime_sync.web import view
-from tests.rawserver import Gone, Peer, RawServer
+from tests.rawserver import Peer, RawServer
 from tests.server.clients import client, opened
 from tests.session.live.live_session import LiveServer, delegated, live_session, said
 from tests.state.mirror_builder import Mirror, message
@@ -146,14 +146,11 @@ def _one_message(patch: pytest.MonkeyPatch, path: Path) -> None:
     def script(peer: Peer) -> None:
         peer.greet()
         peer.frame(b"x" * 2000)
-        try:
-            while True:
-                opcode, payload, _ = peer.read_frame()
-                if opcode == 8:
-                    code.append(int.from_bytes(payload[:2], "big"))
-                    return
-        except Gone:
-            pass
+        while True:
+            opcode, payload, _ = peer.read_frame()
+            if opcode == 8:
+                code.append(int.from_bytes(payload[:2], "big"))
+                return
 
     with scripted(script, max_frame_size=1000) as session:
         lost = ended(session)
@@ -170,12 +167,9 @@ def overflowing(**options: Any) -> BaseException:
     def script(peer: Peer) -> None:
         peer.greet()
         peer.hear()
-        try:
-            for _ in range(40):
-                peer.say({"type": "error", "error": {"message": "x" * 100}})
-            peer.rest()
-        except Gone:
-            pass
+        for _ in range(40):
+            peer.say({"type": "error", "error": {"message": "x" * 100}})
+        peer.rest()
 
     with scripted(script, **options) as session:
         session.on("error", lambda event: go_on.wait(10))
@@ -725,12 +719,9 @@ def _call(patch: pytest.MonkeyPatch, path: Path) -> None:
     def drip(peer: Peer) -> None:
         peer.read_head()
         tick = threading.Event()
-        try:
-            while True:
-                peer.raw(b"H")
-                tick.wait(0.01)
-        except Gone:
-            pass
+        while True:
+            peer.raw(b"H")
+            tick.wait(0.01)
 
     deadline = Deadline(5)
     with pytest.raises(errors.RestError):

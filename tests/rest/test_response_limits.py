@@ -15,7 +15,7 @@ from realtime_sync.errors import RestError
 from realtime_sync.rest import response_limits
 from realtime_sync.rest.http import Rest
 from realtime_sync.session.options import SessionOptions
-from tests.rawserver import Gone, Peer, RawServer
+from tests.rawserver import Peer, RawServer
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 BODY = b'{"value": "ek_1"}'
@@ -37,12 +37,9 @@ def dripping(start: bytes, drop: bytes) -> Callable[[Peer], None]:
         peer.read_head()
         peer.raw(start)
         tick = threading.Event()
-        try:
-            while True:
-                peer.raw(drop)
-                tick.wait(0.02)
-        except Gone:
-            pass
+        while True:
+            peer.raw(drop)
+            tick.wait(0.02)
 
     return script
 
@@ -51,12 +48,9 @@ def saying(answer: bytes) -> Callable[[Peer], None]:
     """A server that answers every request of a connection alike."""
 
     def script(peer: Peer) -> None:
-        try:
-            while True:
-                peer.read_head()
-                peer.raw(answer)
-        except Gone:
-            pass
+        while True:
+            peer.read_head()
+            peer.raw(answer)
 
     return script
 

@@ -17,7 +17,7 @@ from realtime_sync.errors import (
 )
 from realtime_sync.server import Server
 from realtime_sync.transport import log_writer
-from tests.rawserver import GREETING, Peer
+from tests.rawserver import GREETING, Peer, obliging
 from tests.stress.sequenced_server import (
     LONG,
     Place,
@@ -164,19 +164,11 @@ def test_a_close_that_meets_the_change_of_connections_ends_the_new_one(
 def test_a_connection_that_dies_while_it_takes_over_is_replaced() -> None:
     """Whoever notices: the thread that takes over, or its reader."""
 
-    def greet(peer: Peer) -> None:
-        peer.greet()
-        while True:
-            command = peer.hear()
-            if command["type"] == "session.update":
-                session = {**GREETING["session"], **command["session"]}
-                peer.say({"type": "session.updated", "session": session})
-
     def drop(peer: Peer) -> None:
         peer.greet()
         peer.read()
 
-    with Place(drop, greet) as place:
+    with Place(drop, obliging) as place:
         policy = ReconnectPolicy(base=0.0, cap=0.0)
         session = place.open(reconnect=policy)
         switch, tried = session._lifecycle.switch_to, []
@@ -210,10 +202,8 @@ def test_held_commands_wait_again_when_the_new_connection_dies() -> None:
         peer.greet()
         while True:
             command = peer.hear()
-            if command["type"] == "session.update":
-                session = {**GREETING["session"], **command["session"]}
-                peer.say({"type": "session.updated", "session": session})
-            else:
+            peer.oblige(command)
+            if command["type"] != "session.update":
                 heard.append(command["type"])
 
     go_on = threading.Event()

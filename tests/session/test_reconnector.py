@@ -30,7 +30,7 @@ from realtime_sync.errors import (
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Call, Prompt
 from realtime_sync.server.host.faults import Fault
-from tests.rawserver import GREETING, Gone, Peer, RawServer
+from tests.rawserver import Peer, RawServer, obliging
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 
@@ -104,34 +104,6 @@ def in_turn(*scripts: SCRIPT) -> SCRIPT:
         scripts[min(next(numbers), len(scripts) - 1)](peer)
 
     return run
-
-
-def obliging(peer: Peer) -> None:
-    """Greet, accept every configuration and item, answer the close."""
-    peer.greet()
-    while True:
-        try:
-            oblige(peer, peer.hear())
-        except Gone:
-            return
-
-
-def oblige(peer: Peer, command: Any) -> None:
-    """Acknowledge one command."""
-    if command["type"] == "session.update":
-        session = {**GREETING["session"], **command["session"]}
-        peer.say({"type": "session.updated", "event_id": "u", "session": session})
-    if command["type"] == "conversation.item.create":
-        item = {"status": "completed", **command["item"]}
-        item.setdefault("id", f"item_{command['event_id']}")
-        peer.say(
-            {
-                "type": "conversation.item.added",
-                "event_id": "a",
-                "item": item,
-                "previous_item_id": command.get("previous_item_id"),
-            }
-        )
 
 
 def dropping(peer: Peer) -> None:
@@ -267,7 +239,7 @@ def test_a_server_that_flaps_after_the_restore_exhausts_it_too() -> None:
 
     def fickle(peer: Peer) -> None:
         peer.greet()
-        oblige(peer, peer.hear())
+        peer.oblige(peer.hear())
 
     with RawServer(in_turn(dropping, fickle)) as server:
         session = opened(server.url, quick(attempts=4), wait_created=False)
@@ -580,7 +552,7 @@ def test_a_handler_of_the_loss_may_send(server: Server) -> None:
 def heeding_once(peer: Peer) -> None:
     """Greet, obey one command, drop at the next."""
     peer.greet()
-    oblige(peer, peer.hear())
+    peer.oblige(peer.hear())
     peer.hear()
 
 
@@ -591,7 +563,7 @@ def test_what_is_still_held_outlives_a_second_loss() -> None:
 
     def brief(peer: Peer) -> None:
         peer.greet()
-        oblige(peer, peer.hear())
+        peer.oblige(peer.hear())
         drop.wait(LONG)
 
     hook = quick(hook=lambda attempt: go_on.wait(LONG) and None)
@@ -742,7 +714,7 @@ def confirming_once(peer: Peer) -> None:
     """Greet, take two items, drop at the next command."""
     peer.greet()
     for _ in range(3):
-        oblige(peer, peer.hear())
+        peer.oblige(peer.hear())
     peer.hear()
 
 
@@ -752,13 +724,10 @@ def taking_in_silence(heard: list[Any], words: dict[str, Any]) -> SCRIPT:
     def run(peer: Peer) -> None:
         peer.greet()
         while True:
-            try:
-                command = peer.hear()
-            except Gone:
-                return
+            command = peer.hear()
             heard.append(command)
             if command["type"] == "session.update":
-                oblige(peer, command)
+                peer.oblige(command)
             elif words and heard[-2]["type"] == command["type"]:
                 # Not sooner: about a single command an error would be clear.
                 peer.say(words)
@@ -801,8 +770,8 @@ def test_what_a_server_does_not_tell_of_some_items_is_unconfirmed() -> None:
 
     def half(peer: Peer) -> None:
         peer.greet()
-        oblige(peer, peer.hear())
-        oblige(peer, peer.hear())
+        peer.oblige(peer.hear())
+        peer.oblige(peer.hear())
         peer.rest()
 
     with RawServer(in_turn(confirming_once, half)) as server:
@@ -847,12 +816,12 @@ def test_items_the_server_refuses_are_named(server: Server) -> None:
                 }
                 peer.say({"type": "error", "event_id": "e", "error": error})
             else:
-                oblige(peer, command)
+                peer.oblige(command)
 
     def first(peer: Peer) -> None:
         peer.greet()
         for _ in range(3):
-            oblige(peer, peer.hear())
+            peer.oblige(peer.hear())
 
     def message(item_id: str, text: str) -> Any:
         part = {"type": "input_text", "text": text}
@@ -930,12 +899,12 @@ def test_an_output_goes_with_the_call_that_was_refused() -> None:
                 )
             else:
                 command.pop("previous_item_id", None)
-                oblige(peer, command)
+                peer.oblige(command)
 
     def first(peer: Peer) -> None:
         peer.greet()
         for _ in range(2):
-            oblige(peer, peer.hear())
+            peer.oblige(peer.hear())
 
     with RawServer(in_turn(first, no_calls)) as raw:
         session = opened(raw.url, quick())

@@ -19,7 +19,7 @@ from realtime_sync.session.resources import new_item_id
 from realtime_sync.session.restorer import LONGEST, Restorer
 from realtime_sync.state.restore import plan_items
 from realtime_sync.state.saved_items import saved_items
-from tests.rawserver import GREETING, Gone, Peer, RawServer
+from tests.rawserver import Peer, RawServer
 
 LONG = 10.0
 WORDS = ("one", "two", "three", "four")
@@ -65,16 +65,12 @@ class Habitual:
         self.kept.append(words)
         self.heard.append([])
         while True:
-            try:
-                command = peer.hear()
-            except Gone:
-                return
+            command = peer.hear()
             self.heard[-1].append(command)
             if command["type"] == "input_audio_buffer.clear":
                 return
             if command["type"] == "session.update" and self.habits.configured:
-                session = {**GREETING["session"], **command["session"]}
-                peer.say({"type": "session.updated", "session": session})
+                peer.oblige(command)
             if command["type"] == "conversation.item.create":
                 self._create(peer, command, words, ids)
 

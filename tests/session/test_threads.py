@@ -31,7 +31,6 @@ from realtime_sync.errors import (
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport import log_writer
 from tests.rawserver import Gone, Peer, RawServer
-from tests.session.test_reconnector import oblige
 
 LONG = 5.0
 MANY = 500
@@ -460,7 +459,7 @@ def test_lost_connections_come_back_with_few_dialing_at_once(
             return
         with contextlib.suppress(Gone):
             while True:
-                oblige(peer, peer.hear())
+                peer.oblige(peer.hear())
 
     def note(attempt: Any) -> None:
         with lock:

@@ -23,7 +23,7 @@ from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.transport import outbox
 from tests.blocked import until_blocked
-from tests.rawserver import GREETING, Gone, Peer
+from tests.rawserver import Peer
 from tests.stress.sequenced_server import LONG, Place
 
 pytestmark = pytest.mark.usefixtures("arrangement")
@@ -212,14 +212,9 @@ class Listener:
         peer.greet()
         assert self.read.wait(LONG)
         while True:
-            try:
-                command = peer.hear()
-            except Gone:
-                return
+            command = peer.hear()
             self.heard.append((command["type"], len(command.get("filler", ""))))
-            if command["type"] == "session.update":
-                session = {**GREETING["session"], **command["session"]}
-                peer.say({"type": "session.updated", "session": session})
+            peer.oblige(command)
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])

@@ -16,7 +16,7 @@ import pytest
 from realtime_sync import ReconnectPolicy, Session
 from realtime_sync.connection.sender import sender_event_ids
 from realtime_sync.errors import WaitTimeout
-from tests.rawserver import Gone, Peer
+from tests.rawserver import Peer, obliging
 from tests.stress.sequenced_server import LONG, Place, wait_until
 
 pytestmark = pytest.mark.usefixtures("arrangement")
@@ -24,24 +24,6 @@ pytestmark = pytest.mark.usefixtures("arrangement")
 THREADS = 4
 EACH = 100
 """Commands of each thread."""
-
-
-def obliging(peer: Peer) -> None:
-    """Greet, and oblige."""
-    peer.greet()
-    oblige(peer)
-
-
-def oblige(peer: Peer) -> None:
-    """Give back each configuration as it came, in order."""
-    while True:
-        try:
-            command = peer.hear()
-        except Gone:
-            return
-        if command["type"] == "session.update":
-            session = {"id": "s", "type": "realtime", **command["session"]}
-            peer.say({"type": "session.updated", "session": session})
 
 
 def leaving(peer: Peer) -> None:
@@ -138,7 +120,8 @@ class Reluctant:
     def __call__(self, peer: Peer) -> None:
         peer.greet()
         assert self.read.wait(LONG)
-        oblige(peer)
+        while True:
+            peer.oblige(peer.hear())
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])

@@ -15,7 +15,7 @@ import pytest
 
 from realtime_sync import ReconnectPolicy, Session
 from realtime_sync.errors import ConnectionLost
-from tests.rawserver import Gone, Peer
+from tests.rawserver import Peer
 from tests.stress.sequenced_server import LONG, Place, percentile, wait_until
 
 pytestmark = pytest.mark.usefixtures("arrangement")
@@ -59,16 +59,12 @@ class Obliging(Cutting):
     def __call__(self, peer: Peer) -> None:
         peer.greet()
         while True:
-            try:
-                command = peer.hear()
-            except Gone:
-                return
+            command = peer.hear()
             if command["type"] == "conversation.item.create":
                 self.heard.append(command["event_id"])
                 self._answer(peer, command)
-            if command["type"] == "session.update":
-                session = {"id": "s", "type": "realtime", **command["session"]}
-                peer.say({"type": "session.updated", "session": session})
+            else:
+                peer.oblige(command)
 
 
 class Senders:
