@@ -38,6 +38,7 @@ from tests.rawserver import (
     RawServer,
     server_frame,
 )
+from tests.stress.sequenced_server import wait_until
 from tests.strike import Strike
 
 LONG = 5.0
@@ -146,14 +147,6 @@ def post(reception: Reception, payload: bytes) -> None:
     entry = reception.transport.prepare(payload)
     reception.transport.enqueue(entry)
     reception.transport.flush_now(entry)
-
-
-def until(true: Callable[[], Any]) -> None:
-    """Wait for what another thread is about to bring about."""
-    deadline, pause = Deadline(LONG), threading.Event()
-    while not true():
-        assert not deadline.passed
-        pause.wait(0.001)
 
 
 def test_messages_are_pushed_in_order_by_one_thread(wires: Wires) -> None:
@@ -443,7 +436,7 @@ def test_hearing_anything_counts_as_a_sign_of_life(wires: Wires) -> None:
     transport = wires.open(script).begin().transport
     before = transport.heard_at
     go.set()
-    until(lambda: before < transport.heard_at)
+    wait_until(lambda: before < transport.heard_at, "a later look")
 
 
 # -- sending -----------------------------------------------------------------
@@ -496,7 +489,7 @@ def test_pings_are_answered_while_a_large_message_is_stalled(wires: Wires) -> No
     reception = wires.open(script).begin()
     sender = threading.Thread(target=send, args=(reception, payload))
     sender.start()
-    until(lambda: reception.transport.unsent())
+    wait_until(lambda: reception.transport.unsent(), "a message that waits")
     stalled.set()
     message = reception.take()
     pinged.set()
@@ -561,7 +554,7 @@ def test_our_close_is_answered_with_its_code(wires: Wires) -> None:
     reception.transport.begin_close(1000, "bye")
 
     assert reception.over.wait(LONG)
-    until(lambda: told)
+    wait_until(lambda: told, "the end")
     assert (1000, "bye", None) == reception.end
     assert [b"\x03\xe8bye"] == told
 
@@ -579,7 +572,7 @@ def test_the_servers_close_is_echoed_and_told(wires: Wires, code: int) -> None:
 
     assert reception.over.wait(LONG)
     assert (code, "because", None) == reception.end
-    until(lambda: answer)
+    wait_until(lambda: answer, "the answer")
     assert [(CLOSE, code.to_bytes(2, "big"))] == answer
 
 
@@ -613,7 +606,7 @@ def test_abort_ends_the_wait_of_a_sender(wires: Wires) -> None:
 
     sender = threading.Thread(target=run)
     sender.start()
-    until(lambda: reception.transport.unsent())
+    wait_until(lambda: reception.transport.unsent(), "a message that waits")
     started = monotonic()
     reception.transport.abort()
     sender.join(LONG)
@@ -621,7 +614,7 @@ def test_abort_ends_the_wait_of_a_sender(wires: Wires) -> None:
     assert reception.over.wait(LONG)
     assert monotonic() - started < LONG / 2
     assert [ConnectionLost] == [type(failure) for failure in failures]
-    until(lambda: reception.transport.released)
+    wait_until(lambda: reception.transport.released, "the release")
 
 
 @pytest.mark.timeout(60)
