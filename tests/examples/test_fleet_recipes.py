@@ -86,7 +86,7 @@ def test_webhook_gives_the_call_to_a_worker(tmp_path: Path) -> None:
         ended = ask(f"{page}/calls/{call_id}", "DELETE")
         again = ask(f"{page}/calls/{call_id}", "DELETE")
         wait_for_calls(page, 0)
-        codes = front.stop(signal.SIGINT), celery.stop(signal.SIGTERM)
+        codes = front.end(signal.SIGINT), celery.end(signal.SIGTERM)
 
         assert [call_id] == [each["id"] for each in calls]
         assert (True, False) == (ended["ended"], again["ended"])

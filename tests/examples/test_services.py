@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-import queue
-import re
 import signal
-import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +23,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.server import Server, serve
+from tests.program import Program
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
@@ -61,68 +58,8 @@ def tidy() -> Iterator[None]:
     assert set() == set(os.listdir(EXAMPLES)) - before
 
 
-class Service:
-    """A process that is being run, and what it says."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.said: list[str] = []
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, name="service output")
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self._lines.put(line)
-        self._lines.put("")
-
-    def wait_for(self, pattern: str) -> str:
-        """First group of the first line that has the pattern."""
-        deadline = time.monotonic() + START
-        while True:
-            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-            self.said.append(line)
-            found = re.search(pattern, line)
-            if found:
-                return found[1]
-            assert line, f"it ended before {pattern!r}:\n{''.join(self.said)}"
-
-    def stop(self, number: signal.Signals) -> int:
-        """Ask it to end; its exit code, when no process of it is left."""
-        self.process.send_signal(number)
-        code = self.process.wait(START)
-        self._reader.join(START)
-        while not self._lines.empty():
-            self.said.append(self._lines.get())
-        return code
-
-    def kill(self) -> None:
-        """End what is left of it, if anything is."""
-        if self.alive:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(START)
-        self._reader.join(START)
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process or one of its children is there."""
-        self.process.poll()
-        try:
-            os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
-
-    @property
-    def text(self) -> str:
-        """What it has said so far."""
-        return "".join(self.said)
-
-
 @contextmanager
-def started(command: list[str], model: Server, **extra: str) -> Iterator[Service]:
+def started(command: list[str], model: Server, **extra: str) -> Iterator[Program]:
     """A service that is running; killed, with its children, if the test fails."""
     environment = {
         **os.environ,
@@ -134,17 +71,7 @@ def started(command: list[str], model: Server, **extra: str) -> Iterator[Service
         "PYTHONWARNINGS": "default",
         **extra,
     }
-    process = subprocess.Popen(
-        command,
-        cwd=EXAMPLES,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    service = Service(process)
+    service = Program(command, EXAMPLES, environment, patience=START)
     try:
         yield service
     finally:
@@ -184,7 +111,7 @@ def test_flask_answers_over_http(model: Server) -> None:
     command = [sys.executable, "flask_service.py"]
     with started(command, model) as service:
         ask_in_parallel(service.wait_for(ADDRESS))
-        code = service.stop(signal.SIGINT)
+        code = service.end(signal.SIGINT)
 
         assert (0, False) == (code, service.alive), service.text
 
@@ -196,7 +123,7 @@ def test_django_answers_over_http(model: Server) -> None:
     command = [sys.executable, "django_service.py", "runserver", "127.0.0.1:0"]
     with started([*command, "--noreload"], model) as service:
         ask_in_parallel(service.wait_for(ADDRESS))
-        code = service.stop(signal.SIGINT)
+        code = service.end(signal.SIGINT)
 
         assert (0, False) == (code, service.alive), service.text
 
@@ -211,7 +138,7 @@ def test_gunicorn_answers_over_http(model: Server, kind: str) -> None:
     with started(GUNICORN, model, WORKER_CLASS=kind) as service:
         port = service.wait_for(f"Listening at: {ADDRESS}")
         ask_in_parallel(port)
-        code = service.stop(signal.SIGTERM)
+        code = service.end(signal.SIGTERM)
 
         assert (0, False) == (code, service.alive), service.text
         assert "Traceback" not in service.text
@@ -231,7 +158,7 @@ def test_celery_answers_over_http(model: Server, tmp_path: Path) -> None:
         command = [sys.executable, "celery_service.py"]
         front = stack.enter_context(started(command, model, **place))
         ask_in_parallel(front.wait_for(ADDRESS))
-        codes = front.stop(signal.SIGINT), celery.stop(signal.SIGTERM)
+        codes = front.end(signal.SIGINT), celery.end(signal.SIGTERM)
 
         assert (0, 0) == codes, front.text + celery.text
         assert (False, False) == (front.alive, celery.alive)
@@ -243,7 +170,7 @@ def test_plain_script_answers_in_one_conversation(model: Server) -> None:
     """Threads share a session, and SIGTERM lets it say goodbye."""
     with started([sys.executable, "plain_service.py"], model) as service:
         ask_in_parallel(service.wait_for(ADDRESS))
-        code = service.stop(signal.SIGTERM)
+        code = service.end(signal.SIGTERM)
 
         assert (0, False) == (code, service.alive), service.text
 
@@ -258,7 +185,7 @@ def test_plain_script_survives_a_loss(model: Server) -> None:
         model.sessions[0].drop()
         service.wait_for("(connection restored)")
         after = ask(port, "Two")
-        code = service.stop(signal.SIGTERM)
+        code = service.end(signal.SIGTERM)
 
         assert ("One", "Two") == (before, after)
         assert (0, False) == (code, service.alive), service.text

@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import queue
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +25,7 @@ from websockets.sync.client import connect as connect_to
 
 from realtime_sync.contrib.celery import Fleet
 from realtime_sync.server import Prompt, Say, Server, serve
+from tests.program import Program
 
 Row = TypeVar("Row")
 
@@ -116,83 +115,9 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
         yield found
 
 
-class Worker:
-    """A worker that is being run, and what it says."""
-
-    def __init__(self, number: int, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "celery", "--app", "program", "worker"]
-        command += ["--queues", "calls", "--hostname", f"w{number}@test"]
-        command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
-        self.number = number
-        self.process = subprocess.Popen(
-            [*command, "--loglevel", "INFO"],
-            cwd=HERE,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.said: list[str] = []
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, name=f"worker {number}")
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self._lines.put(line)
-        self._lines.put("")
-
-    def wait_for(self, pattern: str) -> str:
-        """First group of the first line from now on that has the pattern."""
-        ends = time.monotonic() + START
-        while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, ends - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"no {pattern!r} in:\n{self.text}") from None
-            self.said.append(line)
-            found = re.search(pattern, line)
-            if found:
-                return found[1]
-            assert line, f"it ended before {pattern!r}:\n{self.text}"
-
-    def ready(self) -> Worker:
-        """Wait until it takes calls."""
-        self.wait_for(r"(w\d+@test ready)")
-        return self
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end; its exit code."""
-        self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Its exit code, once it has ended."""
-        code = self.process.wait(START)
-        self._reader.join(START)
-        return code
-
-    def kill(self) -> None:
-        """End what is left of it, without asking."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.wait()
-
-    @property
-    def text(self) -> str:
-        """What it has said so far."""
-        while not self._lines.empty():
-            self.said.append(self._lines.get())
-        return "".join(self.said)
-
-
 def worker_of(
     broker: Broker, url: str, number: int = 0, options: Mapping[str, object] = {}
-) -> Worker:
+) -> Program:
     """A worker that is being started."""
     environment = {
         **os.environ,
@@ -203,7 +128,18 @@ def worker_of(
         **broker.environment,
         **{f"FLEET_{key.upper()}": str(value) for key, value in options.items()},
     }
-    return Worker(number, environment)
+    name = f"w{number}@test"
+    command = [sys.executable, "-m", "celery", "--app", "program", "worker"]
+    command += ["--queues", "calls", "--hostname", name, "--loglevel", "INFO"]
+    command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    return Program(
+        command,
+        HERE,
+        environment,
+        patience=START,
+        name=name,
+        sign=f"({name} ready)",
+    )
 
 
 @contextmanager
@@ -235,15 +171,15 @@ def looked(look: Callable[[], list[Row]], count: int) -> list[Row]:
         assert time.monotonic() < ends, found
 
 
-Start = Callable[..., Worker]
+Start = Callable[..., Program]
 
 
 @pytest.fixture
 def start_worker(model: Server) -> Iterator[Start]:
     """Starts workers; those that are left are killed."""
-    workers: list[Worker] = []
+    workers: list[Program] = []
 
-    def start(broker: Broker, **options: object) -> Worker:
+    def start(broker: Broker, **options: object) -> Program:
         url = str(options.pop("model_url", model.url))
         workers.append(worker_of(broker, url, len(workers), options))
         return workers[-1]
@@ -342,7 +278,7 @@ class Running(NamedTuple):
     """A worker that tests share, and what it needs."""
 
     model: Server
-    worker: Worker
+    worker: Program
     fleet: Fleet
     carrier: Carrier
 

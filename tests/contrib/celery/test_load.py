@@ -24,8 +24,9 @@ import pytest
 
 from realtime_sync.contrib.celery import CallLost, Fleet, RemoteCall
 from realtime_sync.contrib.placement import CallLoad, Costs, calls_per_process
+from tests.program import Program
 
-from .conftest import HERE, ROOT, START, Broker, Start, Worker
+from .conftest import HERE, ROOT, START, Broker, Start
 
 Load_ = Callable[[Broker], Fleet]
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -315,9 +316,9 @@ def wait_lost(call: RemoteCall, lost: dict[str, float]) -> None:
         lost[call.id] = time.monotonic()
 
 
-def host_of(worker: Worker) -> str:
+def host_of(worker: Program) -> str:
     """How the names of a worker's processes begin."""
-    return f"w{worker.number}@test#"
+    return f"{worker.name}#"
 
 
 @pytest.mark.alone
