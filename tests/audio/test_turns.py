@@ -147,15 +147,14 @@ def recorded_and_played(sessions: int, players: int, folder: Path) -> int:
     return most
 
 
-def test_recorded_sessions_and_players_share_a_few_threads(tmp_path: Path) -> None:
-    """A tenth of the figure below."""
-    assert recorded_and_played(50, 6, tmp_path) <= 24
-
-
-@pytest.mark.deep
-def test_five_hundred_recorded_sessions_and_sixty_players(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sessions", "players"), [(50, 6), pytest.param(500, 60, marks=pytest.mark.deep)]
+)
+def test_recorded_sessions_and_players_share_a_few_threads(
+    sessions: int, players: int, tmp_path: Path
+) -> None:
     """Where sixty players and five hundred recordings had a thread each."""
-    assert recorded_and_played(500, 60, tmp_path) <= 24
+    assert recorded_and_played(sessions, players, tmp_path) <= 24
 
 
 def test_each_sink_gets_all_in_order_and_one_call_at_a_time(

@@ -37,6 +37,9 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs signals"),
 ]
 
+ALL = [pytest.mark.deep, pytest.mark.timeout(600)]
+"""What has to be tried at all places, where others are tried at a tenth."""
+
 LONG = 10.0
 CLOSE = 10.0
 """Seconds that the sessions have for closing."""
@@ -291,18 +294,11 @@ def closed_in_waits(call: str, every: int) -> int:
     )
 
 
+@pytest.mark.parametrize(("every", "least"), [(10, 10), pytest.param(1, 30, marks=ALL)])
 @pytest.mark.parametrize("call", WAITS)
-def test_at_a_tenth_of_the_places_of_a_wait_it_ends(call: str) -> None:
+def test_at_places_of_a_wait_it_ends(call: str, every: int, least: int) -> None:
     """Whoever waits is told so, or has what he waited for."""
-    assert closed_in_waits(call, 10) > 10
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("call", WAITS)
-def test_at_every_place_of_a_wait_it_ends(call: str) -> None:
-    """The same for all of them."""
-    assert closed_in_waits(call, 1) > 30
+    assert closed_in_waits(call, every) > least
 
 
 def pumped(every: int) -> int:
@@ -316,16 +312,10 @@ def pumped(every: int) -> int:
     return closed_everywhere(call, answering, every=every, dispatch="manual")
 
 
-def test_at_a_tenth_of_the_places_of_a_pump_it_ends() -> None:
+@pytest.mark.parametrize(("every", "least"), [(10, 10), pytest.param(1, 30, marks=ALL)])
+def test_at_places_of_a_pump_it_ends(every: int, least: int) -> None:
     """It pumps what is left, in the middle of the pump."""
-    assert pumped(10) > 10
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(600)
-def test_at_every_place_of_a_pump_it_ends() -> None:
-    """The same for all of them."""
-    assert pumped(1) > 30
+    assert pumped(every) > least
 
 
 def closed_while_opening(every: int) -> int:
@@ -361,17 +351,12 @@ def closed_while_opening(every: int) -> int:
 
 
 @pytest.mark.usefixtures("no_other_sessions")
-def test_at_a_tenth_of_the_places_of_an_opening_it_fails_or_ends() -> None:
+@pytest.mark.parametrize(
+    ("every", "least"), [(10, 100), pytest.param(1, 300, marks=ALL)]
+)
+def test_at_places_of_an_opening_it_fails_or_ends(every: int, least: int) -> None:
     """The loop serves the connection only when the opening has got that far."""
-    assert closed_while_opening(10) > 100
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(600)
-@pytest.mark.usefixtures("no_other_sessions")
-def test_at_every_place_of_an_opening_it_fails_or_ends() -> None:
-    """The same for all of them."""
-    assert closed_while_opening(1) > 300
+    assert closed_while_opening(every) > least
 
 
 @pytest.mark.parametrize("closes", ["the session", "the threads"])
@@ -445,16 +430,12 @@ def threads_closed_while_opening(every: int) -> int:
                 return place - every
 
 
-def test_threads_are_closed_at_a_tenth_of_the_places_of_an_opening() -> None:
+@pytest.mark.parametrize(
+    ("every", "least"), [(10, 100), pytest.param(1, 300, marks=ALL)]
+)
+def test_threads_are_closed_at_places_of_an_opening(every: int, least: int) -> None:
     """A service may be told to end while it opens its first session."""
-    assert threads_closed_while_opening(10) > 100
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(600)
-def test_threads_are_closed_at_every_place_of_an_opening() -> None:
-    """The same for all of them."""
-    assert threads_closed_while_opening(1) > 300
+    assert threads_closed_while_opening(every) > least
 
 
 def test_a_live_session_is_closed_at_every_place_of_a_command() -> None:

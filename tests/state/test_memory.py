@@ -53,15 +53,10 @@ def stays_flat(much: int) -> None:
     assert len(mirror.snapshot._order.ids) <= 2 * LIMITS.max_items + 1
 
 
-def test_what_a_snapshot_holds_is_bounded() -> None:
-    """Items, responses, tombstones, orphans, announcements, anomalies."""
-    stays_flat(400)
-
-
-@pytest.mark.deep
-def test_what_a_snapshot_holds_is_bounded_at_length() -> None:
-    """The same for an hour's worth of turns."""
-    stays_flat(4000)
+@pytest.mark.parametrize("turns", [400, pytest.param(4000, marks=pytest.mark.deep)])
+def test_what_a_snapshot_holds_is_bounded(turns: int) -> None:
+    """Items, responses, tombstones, orphans, announcements, anomalies; for an hour."""
+    stays_flat(turns)
 
 
 def copied(snapshot: Snapshot, before: Snapshot) -> int:

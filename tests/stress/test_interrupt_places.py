@@ -270,26 +270,21 @@ def opened_again(mode: str, every: int) -> list[str]:
     return wrong
 
 
+ALL = [pytest.mark.deep, pytest.mark.timeout(900)]
+"""What has to be tried at all places, where others are tried at a tenth."""
+
 # A pair of sockets that is made and not yet held is closed by Python, with a warning.
 BETWEEN = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 @BETWEEN
+@pytest.mark.parametrize("every", [10, pytest.param(1, marks=ALL)])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_session_whose_opening_is_interrupted_leaves_nothing(mode: str) -> None:
-    """At a tenth of the places; neither a thread nor a session without a holder."""
-    assert [] == opened_again(mode, 10)
-
-
-@BETWEEN
-@pytest.mark.deep
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("mode", MODES)
-def test_a_session_whose_opening_is_interrupted_anywhere_leaves_nothing(
-    mode: str,
+def test_a_session_whose_opening_is_interrupted_leaves_nothing(
+    mode: str, every: int
 ) -> None:
-    """At all of them."""
-    assert [] == opened_again(mode, 1)
+    """At a tenth of the places, or all; no thread, no session without a holder."""
+    assert [] == opened_again(mode, every)
 
 
 def pumped_again(every: int) -> tuple[int, list[str]]:

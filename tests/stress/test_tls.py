@@ -113,15 +113,10 @@ def check(runs: list[Run], count: int) -> None:
     assert [every] * count == [sorted(run.numbers) for run in runs]
 
 
-def test_sixty_short_connections() -> None:
+@pytest.mark.parametrize("count", [60, pytest.param(600, marks=pytest.mark.deep)])
+def test_short_connections(count: int) -> None:
     """With racing first reads and writes, four at a time: no failure."""
-    check(open_many(60, 4), 60)
-
-
-@pytest.mark.deep
-def test_six_hundred_short_connections() -> None:
-    """The same ten times."""
-    check(open_many(600, 4), 600)
+    check(open_many(count, 4), count)
 
 
 def exchange(*, serialised: bool, rounds: int) -> tuple[float, float]:

@@ -66,15 +66,10 @@ def most(count: int) -> int:
     return 200_000 + count * WORDS_A_MINUTE * BYTES_A_WORD
 
 
-def test_six_minutes_leave_nothing_but_their_words() -> None:
-    """A tenth of the hour; the sound alone would be seventeen megabytes each way."""
-    assert minutes(6) < most(6)
-
-
-@pytest.mark.deep
-def test_an_hour_leaves_nothing_but_its_words() -> None:
-    """Nine thousand pieces of text, and not one of its hundreds of megabytes."""
-    assert minutes(60) < most(60)
+@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.deep)])
+def test_minutes_leave_nothing_but_their_words(count: int) -> None:
+    """Of an hour, nine thousand pieces of text, and none of hundreds of megabytes."""
+    assert minutes(count) < most(count)
 
 
 def handed_on(count: int, start: int = 0) -> list[dict[str, object]]:
