@@ -257,11 +257,6 @@ class Onlooker:
             self.heard = began + loud[0] / self._rate
 
 
-def with_a_quiet_beginning(seconds: float) -> bytes:
-    """Sound of which the first loud sample is known, and is not the first."""
-    return audio.silence(seconds) + audio.tone(300, 0.5, level=-12)
-
-
 class QuietlyBeginning:
     """Speaks so, whatever it is to say."""
 
@@ -269,7 +264,7 @@ class QuietlyBeginning:
         self, text: str, *, voice: str | None = None, speed: float = 1.0
     ) -> bytes:
         """Seventy milliseconds of silence, and a tone."""
-        return with_a_quiet_beginning(0.07)
+        return audio.silence(0.07) + audio.tone(300, 0.5, level=-12)
 
 
 def quiet_agent() -> Scripted:

@@ -287,18 +287,15 @@ WAITS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def closed_in_waits(call: str, every: int) -> int:
-    """Close at places of a call that waits."""
-    return closed_everywhere(
-        lambda session, router: WAITS[call](session), answering, every=every
-    )
-
-
 @pytest.mark.parametrize(("every", "least"), [(10, 10), pytest.param(1, 30, marks=ALL)])
 @pytest.mark.parametrize("call", WAITS)
 def test_at_places_of_a_wait_it_ends(call: str, every: int, least: int) -> None:
     """Whoever waits is told so, or has what he waited for."""
-    assert closed_in_waits(call, every) > least
+    places = closed_everywhere(
+        lambda session, router: WAITS[call](session), answering, every=every
+    )
+
+    assert places > least
 
 
 def pumped(every: int) -> int:

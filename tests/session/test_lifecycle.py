@@ -17,7 +17,7 @@ from realtime_sync.errors import (
 )
 from realtime_sync.server import Server
 from realtime_sync.transport import log_writer
-from tests.rawserver import GREETING, Peer, obliging
+from tests.rawserver import Peer, obliging
 from tests.stress.sequenced_server import (
     LONG,
     Place,

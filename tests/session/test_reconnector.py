@@ -1015,17 +1015,15 @@ def test_a_session_is_rotated_before_its_time_is_up(short_lived: Server) -> None
 def test_waits_outlive_a_rotation(short_lived: Server) -> None:
     """They wait for events of the session, wherever they come from."""
     session, log = rotating(short_lived)
-    with session.expect("session.updated", where=_instructed("x")) as got:
+    with session.expect(
+        "session.updated", where=lambda event: event.session.instructions == "x"
+    ) as got:
         assert log.restored.wait(LONG)
         short_lived.wait_closed(short_lived.sessions[0])
         session.update(instructions="x")
 
     assert "x" == got.result(LONG).session.instructions
     session.close()
-
-
-def _instructed(text: str) -> Callable[[Any], bool]:
-    return lambda event: bool(event.session.instructions == text)
 
 
 def test_audio_is_not_dropped_by_a_rotation(short_lived: Server) -> None:

@@ -123,9 +123,6 @@ def test_own_header_makes_a_key_unnecessary(monkeypatch: pytest.MonkeyPatch) -> 
     assert {"api-key": "mine"} == made.headers
 
 
-CLEAR = "ws://h.example/v1/realtime"
-
-
 @pytest.mark.parametrize(
     "options",
     [

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as connect_to
-
 from celery import Celery
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker import WorkController
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_to
+
 from realtime_sync import RealtimeClient, read_recording
 from realtime_sync.contrib.celery import (
     CallLost,
@@ -547,11 +547,6 @@ def test_worker_places_a_call(running: Running) -> None:
     assert "hung up" == result.ended
 
 
-def going_on(board: Board) -> list[dict[str, Any]]:
-    """The rows of a board that have not ended."""
-    return [row for row in board.changes(0)["rows"] if row["state"] != "ended"]
-
-
 def test_board_shows_the_fleet_and_ends_its_calls(running: Running) -> None:
     """A fleet is a source of rows: what is said, where, and a way to end it."""
     fleet = running.fleet
@@ -559,7 +554,9 @@ def test_board_shows_the_fleet_and_ends_its_calls(running: Running) -> None:
     running.worker.wait_for("(talked shown)")
     with WebHost() as host:
         board = Board(host, fleet)
-        rows = looked(lambda: going_on(board), 1)
+        rows = looked(
+            lambda: [r for r in board.changes(0)["rows"] if r["state"] != "ended"], 1
+        )
         said = fleet.transcript("shown")
         board.close()
     ended = fleet.hang_up("shown")

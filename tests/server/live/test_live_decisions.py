@@ -29,7 +29,6 @@ DECISIONS = {
     "type": "decisions",
     "decisions": {"model": "gpt-decide", "questions": [HAPPY, ROOM, LEVEL]},
 }
-NAME = "session.output_transcript.delta"
 
 
 class Judge(Scripted):
