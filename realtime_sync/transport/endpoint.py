@@ -355,7 +355,10 @@ class Endpoint:
         if key is None and not optional:
             key = credentials_of_environment(self.url, self.key_variable)
         if key:
-            return checked_credentials_key(key)
+            # Nothing is left of blanks, as of an empty one.
+            key = checked_credentials_key(key)
+        if key:
+            return key
         vendor = vendor_of_credentials(self.url)
         if vendor is not None and vendor.needs_key and not optional:
             other = (

@@ -215,6 +215,16 @@ def test_line_break_at_the_end_of_a_key_is_dropped() -> None:
     assert "sk-1" == Endpoint.at("https://h.example", api_key="sk-1\n").resolve_key()
 
 
+@pytest.mark.parametrize("key", [" ", "\n", " \t\r\n"], ids=repr)
+def test_blank_key_is_none(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a variable that was set to nothing: no server is asked with it."""
+    assert Endpoint.at("http://localhost:8000", api_key=key).resolve_key() is None
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    for endpoint in (Endpoint.openai(), Endpoint.openai(key=key)):
+        with pytest.raises(ConfigurationError, match="no key for api.openai.com"):
+            endpoint.resolve_key()
+
+
 @pytest.mark.parametrize("key", [b"sk-1", 42, ["sk-1"]])
 def test_key_that_is_no_text_is_refused(key: Any) -> None:
     """The message says what came instead."""
