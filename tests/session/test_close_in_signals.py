@@ -453,6 +453,29 @@ def test_a_live_session_is_closed_at_every_place_of_an_append() -> None:
     assert closed_everywhere(call, lively, "gpt-live-1") > 10
 
 
+def backed(peer: Peer) -> None:
+    """The same with a backend, whose error for each command the loop takes in."""
+    peer.upgrade()
+    peer.hear_until("session.start")
+    session = {"id": "s", "delegation": {"type": "responses", "model": "m"}}
+    peer.say({"type": "session.started", "event_id": "e", "session": session})
+    with suppress(Gone):
+        while peer.hear()["type"] != "session.close":
+            peer.say({"type": "error", "event_id": "f", "error": {"message": "no"}})
+        peer.say({"type": "session.closed", "event_id": "g"})
+    peer.close(1000)
+    peer.rest()
+
+
+def test_a_live_session_is_closed_at_every_place_of_what_its_backend_is_given() -> None:
+    """What comes from the backend is noted by the loop, where this is noted."""
+
+    def call(session: Any, router: Router) -> None:
+        session.ask_backend("x")
+
+    assert closed_everywhere(call, backed, "gpt-live-1") > 100
+
+
 def test_a_session_ends_at_every_place_where_keys_are_remembered() -> None:
     """As another one opens. The loop takes them out of what it logs of the end."""
 

@@ -10,13 +10,14 @@ response runs, no call is open, and something was given since it last asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, Optional
 
 from attrs import evolve
 
 from ...connection.command_handle import CommandHandle, CommandOfHandle
 from ...connection.sender import Sender, sender_event_ids
+from ...deadline import held_here
 from ...dispatch.notices import ConnectionRestored
 from ...dispatch.watches import Watch, WatchList
 from ...errors import ConnectionClosed
@@ -65,8 +66,9 @@ class BackendOfSession:
         self.on_call: Optional[OnCall] = None
         self.on_dropped: Callable[[tuple[str, ...]], None] = lambda calls: None
         self._sender = sender
-        # Guards everything below; nothing is sent under it.
-        self._lock = Lock()
+        # Guards everything below; nothing is sent under it. Re-entrant: a signal
+        # handler may close the session while its thread gives something.
+        self._lock = RLock()
         self._sending = 0
         self._ids = sender_event_ids("backend")
         self._said_nameless = False
@@ -97,6 +99,10 @@ class BackendOfSession:
         # Whether it was given a message while there was no connection.
         self._given_meanwhile = False
         self._asked: Optional[str] = None
+
+    def held_here(self) -> bool:
+        """Whether the calling thread has the lock, which the loop may want."""
+        return held_here(self._lock)
 
     @property
     def open_calls(self) -> tuple[str, ...]:
@@ -315,7 +321,7 @@ class BackendOfSession:
 
     def _bound(self, **kinds: dict[str, Any]) -> list[str]:
         """Forget the oldest of what is too much; what is to be told of that."""
-        assert self._lock.locked()
+        assert held_here(self._lock)
         endless = []
         for kind, known in kinds.items():
             if len(known) > MOST_NAMED:
@@ -336,7 +342,7 @@ class BackendOfSession:
 
     def _drop(self, response_id: Optional[str]) -> tuple[str, ...]:
         """Outputs of a response that ended badly are refused; None is any."""
-        assert self._lock.locked()
+        assert held_here(self._lock)
         dropped = tuple(
             call
             for call, response in self._open.items()

@@ -161,6 +161,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         """
         parts = self._parts
         held = self._idle is not None and self._idle.held_here()
+        held = held or self._backend.held_here()
         if held or parts.on_own_thread() or self._lifecycle.held_here():
             self._close_elsewhere(drain)
             return self.close_report
