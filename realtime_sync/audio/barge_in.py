@@ -338,6 +338,9 @@ class Attachment:
         # A server that has one id for everything says by this that it is a new one.
         response_id = _known_id_for_barge_in(getattr(event.response, "id", None)) or ""
         self._settled.pop(response_id, None)
+        if not response_id:
+            # By name nothing that follows can be told from what was interrupted.
+            self._settled.clear()
         if event.response and event.response.audio and response_id:
             self._speakers[response_id] = event.response
             while len(self._speakers) > REMEMBERED:
@@ -380,7 +383,7 @@ class Attachment:
 
     def _delta(self, event: events.ResponseAudioDelta) -> None:
         response_id, item_id = self._named(event)
-        if response_id in self._settled or item_id in self._settled:
+        if self._is_settled(event, response_id, item_id):
             return
         if response_id is None and item_id is None:
             if self._muted:
@@ -389,6 +392,18 @@ class Attachment:
         self._speaking = item_id
         index = event.content_index or 0
         self._play(item_id or "", index, response_id, event.delta or b"")
+
+    def _is_settled(
+        self, event: AudioEvent, response_id: str | None, item_id: str | None
+    ) -> bool:
+        """Whether sound is of something that was interrupted."""
+        if response_id in self._settled:
+            return True
+        # Of a response that was not, it is, whatever its item was called before: there
+        # are servers with one id for all items.
+        if _known_id_for_barge_in(event.response_id) is not None:
+            return False
+        return item_id in self._settled
 
     def _named(self, event: AudioEvent) -> tuple[str | None, str | None]:
         """
@@ -421,7 +436,7 @@ class Attachment:
         converter, self._converter = self._converter, None
         part, self._part = self._part, None
         if converter is not None and part is not None:
-            if not (response_id in self._settled or item_id in self._settled):
+            if not self._is_settled(event, response_id, item_id):
                 self._player.play(
                     converter.finish(),
                     item_id=part[0],

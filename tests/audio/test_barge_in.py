@@ -468,6 +468,32 @@ def test_a_server_with_one_id_for_everything_is_heard_again() -> None:
 
 
 @pytest.mark.parametrize(
+    "first, second, named",
+    [
+        ("r1", "r2", True),
+        ("r", "r", True),
+        (None, None, False),
+    ],
+)
+def test_a_server_with_one_id_for_all_items_is_heard_again(
+    first: str | None, second: str | None, named: bool
+) -> None:
+    """A response that was not interrupted is, whatever its item is called."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        heard = []
+        for response_id in (first, second, second):
+            ids = {"response_id": response_id} if named else {}
+            sound = delta(item_id="x", **ids)
+            transport.feed(begins(response_id), sound)
+            heard.append(player.queued_ms)
+            transport.feed(STARTED, sound)
+            heard.append(player.queued_ms)
+
+        assert [100.0, 0.0] * 3 == heard
+
+
+@pytest.mark.parametrize(
     "words, asked, figure",
     [
         ("Audio content of 2.45s is already shorter than 3.1s", 3100, 2450),
