@@ -24,10 +24,11 @@ class Costs:
     What things take.
 
     Attributes:
-        event_us: CPU of an event from the socket to its handler, if there were hardly
-            any calls.
-        call_us: CPU that each call of the process adds to every event: Python's cyclic
-            collector looks at all objects that live, and caches are only so large.
+        event_us: CPU of an event in itself.
+        read_us: CPU of waiting for a call's socket, reading it and waking who handles
+            what was in it: once for all events that have come together.
+        gather_ms: within which events of a call come together; the more there are in a
+            second, the more come at once.
         start_ms: CPU of a worker for a call's begin and end.
         process_mib: memory of a worker without calls.
         call_kib: memory of a call, with its thread, before anything is said.
@@ -42,8 +43,9 @@ class Costs:
         memory_gib: of a machine.
     """
 
-    event_us: float = 29.5
-    call_us: float = 0.042
+    event_us: float = 5.0
+    read_us: float = 45.0
+    gather_ms: float = 14.0
     start_ms: float = 8.0
     process_mib: float = 69.0
     call_kib: float = 118.0
@@ -111,18 +113,14 @@ class Plan:
 
 def cpu_per_second(calls: float, events: float, costs: Costs = Costs()) -> float:
     """Share of a core that a process takes for calls that go on."""
-    return calls * events * (costs.event_us + costs.call_us * calls) / 1e6
+    together = 1 + events * costs.gather_ms / 1e3
+    return calls * events * (costs.event_us + costs.read_us / together) / 1e6
 
 
 def calls_per_process(load: CallLoad, costs: Costs = Costs()) -> float:
-    """
-    Calls for which one process has time, whatever its bound.
-
-    What a call takes grows with the calls, so the sum does with their square.
-    """
-    a = load.events * costs.call_us / 1e6
-    b = load.events * costs.event_us / 1e6 + costs.start_ms / 1e3 / load.seconds
-    return (math.sqrt(b * b + 4 * a * costs.share) - b) / (2 * a)
+    """Calls for which one process has time, whatever its bound."""
+    starting = costs.start_ms / 1e3 / load.seconds
+    return costs.share / (cpu_per_second(1, load.events, costs) + starting)
 
 
 def plan(load: CallLoad, costs: Costs = Costs()) -> Plan:

@@ -31,6 +31,33 @@ def test_as_many_calls_as_a_core_has_time_for(events: float, share: float) -> No
     assert share == pytest.approx(cpu_per_second(calls, events, costs) + starting)
 
 
+@pytest.mark.parametrize(
+    ("calls", "events", "cores"),
+    [
+        (385, 15.0, 0.215),
+        (172, 40.0, 0.240),
+        (130, 60.0, 0.206),
+        (105, 100.0, 0.229),
+        (76, 100.0, 0.186),
+    ],
+)
+def test_process_takes_what_was_measured(
+    calls: int, events: float, cores: float
+) -> None:
+    """Within a fifth, as the page says that the model is worth."""
+    assert cores == pytest.approx(cpu_per_second(calls, events), rel=0.2)
+
+
+def test_event_costs_less_the_more_a_call_has() -> None:
+    """They are read together; more of them still cost more."""
+    rates = [1.0, 2.0, 4.0, 20.0, 100.0, 1000.0]
+    taken = [cpu_per_second(10, rate) for rate in rates]
+    each = [cores / rate for cores, rate in zip(taken, rates)]
+
+    assert sorted(taken) == taken
+    assert sorted(each, reverse=True) == each
+
+
 @pytest.mark.parametrize("calls", [1, 200, 201, 1000, 100_000, 1_000_000])
 def test_no_process_and_no_broker_has_too_much(calls: int) -> None:
     """What the plan says suffices, and one process less would not."""
