@@ -250,7 +250,7 @@ def rest() -> Iterator[Try]:
         def attempt(rng: Random) -> None:
             tell(changed_bytes(rng, rng.choice(whole)))
             try:
-                client.post("/x", repeatable=False).decoded()
+                client.request("POST", "/x", repeatable=False).decoded()
             except errors.RestError:
                 pass
 
