@@ -16,6 +16,7 @@ Needs the extra ``evaluation``. Everything runs offline.
 from __future__ import annotations
 
 from .call_record import CallRecord, Check
+from .call_turns import CallTurn, Response, ToolUse
 from .caller import Caller
 from .caller_sound import Conditions
 from .chat_model import ChatModel
@@ -44,7 +45,6 @@ from .score import FIGURES, Score
 from .script import CALL_CONFIG, Script, ScriptedCall, Step
 from .speech_intervals import Interval
 from .table import Table
-from .turns import CallTurn, Response, ToolUse
 from .verdict import Verdict
 from .words import WordErrors, word_errors
 

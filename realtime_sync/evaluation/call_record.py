@@ -19,10 +19,10 @@ from . import measures
 from .arguments import count, number, shown
 from .arguments import text as check_text
 from .call_notes import CallNotes
-from .call_turns import CallSpeech, turns_of
-from .live_turns import LiveCall
+from .call_turns import CallTurn, ToolUse
+from .live_turn_builder import LiveCall
 from .speech_intervals import Interval
-from .turns import CallTurn, ToolUse
+from .turn_builder import CallSpeech, turns_of
 from .verdict import Verdict
 from .words import words_looked_for
 

@@ -1,360 +1,211 @@
-"""Put the turns of a call together from its frames, its mirror and its sound."""
+"""The turns of a call: what was said, understood, answered and heard, and when."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Optional
+from collections.abc import Mapping, Sequence
+from typing import Optional, Union
 
-from attrs import define, field, frozen
+from attrs import frozen
 
-from ..report import Listener, Stretch
-from ..state.latency import Turn
+from ..errors import ConfigurationError
+from ..protocol.escape import terminal_text
 from ..telemetry import Tokens
-from .call_notes import CallerUtterance, CallNotes
-from .speech_intervals import Interval, audible_intervals
-from .turns import CallTurn, Response, ToolUse
+from .speech_intervals import Interval
+from .words import WordErrors, word_errors
 
-if TYPE_CHECKING:
-    from .. import Snapshot
-    from ..state.snapshot import Item, ResponseState
+FASTEST_SPEECH = 30.0
+"""Characters per second; nobody speaks as fast, so the sound of such words is cut."""
 
-_TURN_DETECTED = "turn_detected"
+_SHORT = 20
 
 
 @frozen(kw_only=True)
-class CallSpeech:
+class ToolUse:
     """
-    When who was to be heard.
+    One call of a tool.
 
     Attributes:
-        user, agent: intervals of both sides.
-        utterances: what a `Caller` says that it said; empty for other recordings.
-        sounding: when each item of the agent's was played, by item id.
-        audible: from the first to the last loud sound of each item, by item id.
+        name: of the tool.
+        arguments: as the model gave them; empty if they were not a JSON object.
+        raw: their JSON text.
+        output: what the program gave back, None if it did not.
+        call_id: what joins the two.
+        at: seconds on the time axis, None if unknown.
     """
 
-    user: Sequence[Interval]
-    agent: Sequence[Interval]
-    utterances: Sequence[CallerUtterance] = ()
-    sounding: Mapping[str, Interval] = field(factory=dict)
-    audible: Mapping[str, Interval] = field(factory=dict)
+    name: str
+    arguments: Mapping[str, object]
+    raw: str = ""
+    output: Optional[str] = None
+    call_id: str = ""
+    at: Optional[float] = None
 
-    @classmethod
-    def of(cls, listener: Listener, notes: CallNotes) -> CallSpeech:
-        """Find it in the sound; what a `Caller` has noted is known better."""
-        user = audible_intervals(listener.user.stretches)
-        agent = audible_intervals(listener.server.stretches)
-        heard = agent
-        if not user and not agent:
-            # Recorded without its audio: of that, only the length is left.
-            heard = tuple(Interval(s.start, s.end) for s in listener.server.stretches)
-        if notes.utterances:
-            user = tuple(each.interval for each in notes.utterances)
-        sounding = _turn_intervals_by_item(listener.server.stretches)
-        return cls(
-            user=user,
-            agent=heard,
-            utterances=tuple(notes.utterances),
-            sounding=sounding,
-            audible={
-                item_id: loud
-                for item_id, whole in sounding.items()
-                if (loud := _turn_interval_within(heard, whole)) is not None
-            },
-        )
-
-    @property
-    def interruptions(self) -> tuple[float, ...]:
-        """When the user began to speak while an answer was playing."""
-        return tuple(
-            each.start
-            for each in self.user
-            if any(
-                answer.start < each.start < answer.end
-                for answer in self.audible.values()
-            )
+    def __str__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        output = "" if self.output is None else f" -> {self.output}"
+        return (
+            f"{self.name}({told or (self.raw if not self.arguments else '')}){output}"
         )
 
 
-def turns_of(
-    listener: Listener, snapshot: Snapshot, speech: CallSpeech
-) -> tuple[CallTurn, ...]:
-    """The turns of a call, in order."""
-    drafts = _call_turn_drafts(listener, snapshot, speech)
-    kept = [each for each in drafts if each.counts]
-    return tuple(
-        draft.turn(number, snapshot, speech, listener)
-        for number, draft in enumerate(kept, start=1)
-    )
+@frozen(kw_only=True)
+class Response:
+    """
+    One response of the server within a turn.
+
+    Attributes:
+        id: of the response.
+        status: ``completed``, ``cancelled``, ``incomplete``, ``failed`` or another.
+        reason: why it did not complete, in the server's words; or empty.
+        text: everything that was generated, in text or transcript.
+        heard: as much of it as was played.
+        written: whether it answered in text.
+        audio_ms: milliseconds of sound that came.
+        heard_ms: milliseconds of it that were played.
+    """
+
+    id: str
+    status: str = ""
+    reason: str = ""
+    text: str = ""
+    heard: str = ""
+    written: bool = False
+    audio_ms: float = 0.0
+    heard_ms: float = 0.0
 
 
-@define
-class _CallTurnDraft:
-    """A turn that is being put together."""
+@frozen(kw_only=True, repr=False)
+class CallTurn:
+    """
+    What the caller said, and what the agent answered to it.
 
-    opened: float
-    item: Optional[Item] = None
-    speech: Optional[Interval] = None
+    A turn without the caller's words is one that the agent began, such as a greeting.
+    All times are seconds on the time axis of the call.
+
+    Attributes:
+        number: from 1.
+        by_caller: whether the caller said or wrote something.
+        said: the caller's words where they are known: those of a `Caller`.
+        understood: the transcript that the server made of them, or the text written.
+        speech: when the caller spoke.
+        speech_end: where latency counts from, see `realtime_sync.state.latency`.
+        answer_sound: from the first to the last audible sound of the answer.
+        responses: the responses of the server; more than one where tools were called.
+        tools: the tools that were called.
+        interrupted: the caller spoke into the answer, or before it came.
+        stop_ms: milliseconds from the beginning of the caller's interruption to the
+            last sound of the answer; None where nobody interrupted.
+        tokens: what the answer took.
+    """
+
+    number: int
+    by_caller: bool = True
     said: str = ""
-    # Whether a caller has told when it spoke, in words or not.
-    noted: bool = False
-    spoken: bool = False
-    responses: list[Turn] = field(factory=list)
+    understood: str = ""
+    speech: Optional[Interval] = None
+    speech_end: Optional[float] = None
+    answer_sound: Optional[Interval] = None
+    responses: Sequence[Response] = ()
+    tools: Sequence[ToolUse] = ()
+    interrupted: bool = False
+    stop_ms: Optional[float] = None
+    tokens: Tokens = Tokens()
 
     @property
-    def counts(self) -> bool:
-        """What was written and not answered is history, or a note to the agent."""
-        return self.spoken or bool(self.responses)
+    def answer(self) -> str:
+        """Everything that was generated, in text or transcript."""
+        return " ".join(each.text for each in self.responses if each.text)
 
-    def turn(
-        self, number: int, snapshot: Snapshot, speech: CallSpeech, listener: Listener
-    ) -> CallTurn:
-        """The finished turn."""
-        states = [
-            state
-            for each in self.responses
-            if (state := snapshot.responses.get(each.response_id or "")) is not None
+    @property
+    def heard(self) -> str:
+        """As much of the answer as was played, an estimate by time."""
+        return " ".join(each.heard for each in self.responses if each.heard)
+
+    @property
+    def first_audio_ms(self) -> Optional[float]:
+        """
+        Milliseconds from the end of the caller's speech to the first audible sound.
+
+        The sound counts when it is played and not when it arrives; silence at the
+        beginning of an answer counts as waiting.
+        """
+        if self.speech_end is None or self.answer_sound is None or not self.by_caller:
+            return None
+        return round((self.answer_sound.start - self.speech_end) * 1000, 3)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the caller got nothing to hear and nothing to read."""
+        if not self.by_caller or self.interrupted or self.answer_sound is not None:
+            return False
+        return not any(each.written and each.text for each in self.responses)
+
+    @property
+    def cut(self) -> str:
+        """Why the answer was not heard to its end; empty if it was, or interrupted."""
+        if self.interrupted:
+            return ""
+        for each in self.responses:
+            if each.status not in ("completed", ""):
+                why = f": {each.reason}" if each.reason else ""
+                return f"the response ended as {each.status}{why}"
+            if each.heard_ms < each.audio_ms - 1:
+                return f"{each.heard_ms:.0f} of {each.audio_ms:.0f} ms were played"
+            if not each.written and len(each.text) >= _SHORT and each.audio_ms:
+                if len(each.text) / each.audio_ms * 1000 > FASTEST_SPEECH:
+                    count = len(each.text)
+                    return f"{each.audio_ms:.0f} ms of sound for {count} characters"
+        return ""
+
+    def word_errors(self, expected: Optional[str] = None) -> WordErrors:
+        """
+        Compare what was understood with what was said.
+
+        Args:
+            expected: what was said; by default the caller's words, where known.
+
+        Raises:
+            ConfigurationError: it is not known what was said, or the extra
+                ``evaluation`` is not installed.
+        """
+        if expected is None:
+            if not self.said:
+                raise ConfigurationError(
+                    f"what was said in turn {self.number} is not in the recording: "
+                    "pass the words that are expected"
+                )
+            expected = self.said
+        return word_errors(expected, self.understood)
+
+    def wer(self, expected: Optional[str] = None) -> float:
+        """The word error rate of what was understood, see `word_errors`."""
+        return self.word_errors(expected).rate
+
+    def __str__(self) -> str:
+        """The turn as people read it, a few lines."""
+        at = self.speech.start if self.speech else self.speech_end
+        if at is None and self.answer_sound is not None:
+            at = self.answer_sound.start
+        lines = [f"turn {self.number}" + ("" if at is None else f" at {at:.1f} s")]
+        rows: list[tuple[str, Union[str, None]]] = [
+            ("said", self.said),
+            ("understood", self.understood if self.by_caller else None),
+            ("answer", self.answer or ("(nothing)" if self.by_caller else None)),
+            ("heard", self.heard if self.heard != self.answer else None),
+            ("tools", "; ".join(str(each) for each in self.tools)),
+            ("times", self._times()),
         ]
-        made = [item_id for state in states for item_id in _items_of_turn(state)]
-        sounds = [speech.audible[each] for each in made if each in speech.audible]
-        whole = span_of(sounds)
-        cut = [listener.cut[each] for each in made if each in listener.cut]
-        stop = stop_ms(whole, cut, speech.user, self.speech)
-        detected = any(each.interrupted for each in self.responses)
-        if whole is None and _turn_cut_before_heard(cut, speech.user, self.speech):
-            detected = True
-        return CallTurn(
-            number=number,
-            by_caller=self.item is not None or self.spoken,
-            said=self.said,
-            understood=self.item.said if self.item is not None else "",
-            speech=self.speech,
-            speech_end=self._speech_end(),
-            answer_sound=whole,
-            responses=tuple(_response_of_turn(state, snapshot) for state in states),
-            tools=tuple(_tools_of_turn(states, snapshot, listener)),
-            interrupted=stop is not None or detected,
-            stop_ms=stop,
-            tokens=Tokens.sum(Tokens.of(each.usage) for each in self.responses),
-        )
+        lines += [f"  {name}: {text}" for name, text in rows if text]
+        return terminal_text("\n".join(lines))
 
-    def _speech_end(self) -> Optional[float]:
-        first = self.responses[0].start if self.responses else None
-        if self.speech is not None and self.noted:
-            # A caller knows the end of its words better than it can be heard.
-            committed = self.opened
-            if self.speech.end <= committed:
-                return self.speech.end
-        return first
+    __repr__ = __str__
 
-
-def _call_turn_drafts(
-    listener: Listener, snapshot: Snapshot, speech: CallSpeech
-) -> list[_CallTurnDraft]:
-    by_item: dict[str, _CallTurnDraft] = {}
-    for item in snapshot.items:
-        if item.type == "message" and item.role == "user":
-            begun = listener.at.get(item.id, 0.0)
-            at = listener.committed.get(item.id, begun)
-            spoken = item.id in listener.committed
-            by_item[item.id] = _CallTurnDraft(at, item, spoken=spoken)
-    drafts = sorted(by_item.values(), key=lambda each: each.opened)
-    _assign_speech(drafts, speech)
-    drafts += _unanswered_call_turns(drafts, speech)
-    drafts.sort(key=lambda each: each.opened)
-    for response in listener.turns:
-        state = snapshot.responses.get(response.response_id or "")
-        if state is not None and state.out_of_band:
-            continue
-        created = response.moments.get("created", response.start)
-        draft = by_item.get(response.item_id or "") or _latest_call_turn(
-            drafts, created
-        )
-        if draft is None:
-            draft = _CallTurnDraft(created)
-            drafts.insert(0, draft)
-        draft.responses.append(response)
-    return drafts
-
-
-def _assign_speech(drafts: Sequence[_CallTurnDraft], speech: CallSpeech) -> None:
-    """What was spoken since the last commit is what was committed."""
-    since = 0.0
-    for draft in drafts:
-        if not draft.spoken:
-            continue
-        own = [each for each in speech.user if since <= each.start < draft.opened]
-        draft.speech = span_of(own)
-        told = [
-            each
-            for each in speech.utterances
-            if since <= each.interval.start < draft.opened
-        ]
-        draft.noted = bool(told)
-        draft.said = " ".join(each.text for each in told if each.text)
-        since = draft.opened
-
-
-def _unanswered_call_turns(
-    drafts: Sequence[_CallTurnDraft], speech: CallSpeech
-) -> list[_CallTurnDraft]:
-    """What a caller said last and the server never took for a turn."""
-    last = max((each.opened for each in drafts if each.spoken), default=0.0)
-    return [
-        _CallTurnDraft(
-            each.interval.end,
-            speech=each.interval,
-            said=each.text,
-            noted=True,
-            spoken=True,
-        )
-        for each in speech.utterances
-        if each.interval.start >= last and each.kind != "dtmf"
-    ]
-
-
-def _latest_call_turn(
-    drafts: Sequence[_CallTurnDraft], at: float
-) -> Optional[_CallTurnDraft]:
-    """The turn that was open at a time."""
-    before = [each for each in drafts if each.opened <= at]
-    return before[-1] if before else None
-
-
-def _response_of_turn(state: ResponseState, snapshot: Snapshot) -> Response:
-    items = [snapshot.item(item_id) or item for item_id, item in _output_of_turn(state)]
-    gone = [snapshot.item(item_id) is None for item_id, _ in _output_of_turn(state)]
-    messages = [
-        (item, deleted) for item, deleted in zip(items, gone) if item.type == "message"
-    ]
-    details = state.status_details
-    return Response(
-        id=state.id,
-        status=state.status,
-        reason=str(getattr(details, "reason", None) or ""),
-        text=" ".join(item.said for item, _ in messages if item.said),
-        heard=" ".join(
-            item.heard for item, deleted in messages if item.heard and not deleted
-        ),
-        written=any(part.text for item, _ in messages for part in item.content),
-        audio_ms=float(sum(item.audio_ms for item, _ in messages)),
-        heard_ms=float(
-            sum(
-                item.audio_ms if item.heard_ms is None else item.heard_ms
-                for item, deleted in messages
-                if not deleted
-            )
-        ),
-    )
-
-
-def _output_of_turn(state: ResponseState) -> Iterator[tuple[str, Item]]:
-    for item in state.output:
-        yield item.id, item
-
-
-def _items_of_turn(state: ResponseState) -> tuple[str, ...]:
-    """Ids of the items of a response."""
-    return state.items or tuple(item.id for item in state.output)
-
-
-def _tools_of_turn(
-    states: Sequence[ResponseState], snapshot: Snapshot, listener: Listener
-) -> Iterator[ToolUse]:
-    outputs = {
-        item.call_id: item.output
-        for item in snapshot.items
-        if item.type == "function_call_output"
-    }
-    for state in states:
-        for item in state.output:
-            if item.type not in ("function_call", "mcp_call"):
-                continue
-            raw = item.arguments or ""
-            yield ToolUse(
-                name=item.name or "",
-                arguments=mapping_of(raw),
-                raw=raw,
-                output=outputs.get(item.call_id, item.output),
-                call_id=item.call_id or "",
-                at=listener.at.get(item.id),
-            )
-
-
-def mapping_of(text: str) -> Mapping[str, object]:
-    """The arguments in a JSON text; empty if it is no object."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        # A model has written it: deep nesting is as little an object as "oops".
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _turn_intervals_by_item(stretches: Sequence[Stretch]) -> dict[str, Interval]:
-    found: dict[str, Interval] = {}
-    for each in stretches:
-        item_id = each.item_id or ""
-        known = found.get(item_id)
-        start = each.start if known is None else known.start
-        found[item_id] = Interval(start, each.end)
-    return found
-
-
-def _turn_interval_within(
-    intervals: Sequence[Interval], whole: Interval
-) -> Optional[Interval]:
-    """From the first to the last loud sound within a time."""
-    parts = [
-        Interval(max(each.start, whole.start), min(each.end, whole.end))
-        for each in intervals
-        if each.overlap(whole) > 0
-    ]
-    return span_of(parts)
-
-
-def span_of(intervals: Sequence[Interval]) -> Optional[Interval]:
-    """From the beginning of the first to the end of the last; None without any."""
-    if not intervals:
-        return None
-    return Interval(
-        min(each.start for each in intervals), max(each.end for each in intervals)
-    )
-
-
-def stop_ms(
-    answer: Optional[Interval],
-    cut: Sequence[float],
-    user: Sequence[Interval],
-    own: Optional[Interval],
-) -> Optional[float]:
-    """
-    How long an answer went on when the user had begun to speak into it.
-
-    Args:
-        answer: when it was heard.
-        cut: when the program stopped playing it; later than its last sound where a
-            busy machine had played it with gaps.
-        user: when the user spoke.
-        own: what is answered; speech up to its end is no interruption.
-    """
-    if answer is None:
-        return None
-    for each in user:
-        if own is not None and each.start <= own.end:
-            continue
-        if answer.start < each.start < answer.end:
-            return round((answer.end - each.start) * 1000, 3)
-        stopped = [at for at in cut if at > each.start > answer.start]
-        if stopped:
-            return round((min(stopped) - each.start) * 1000, 3)
-    return None
-
-
-def _turn_cut_before_heard(
-    cut: Sequence[float], user: Sequence[Interval], own: Optional[Interval]
-) -> bool:
-    """Whether the user spoke before anything of an answer was heard."""
-    since = 0.0 if own is None else own.end
-    return any(since < each.start < at for each in user for at in cut)
+    def _times(self) -> str:
+        told = []
+        if self.first_audio_ms is not None:
+            told.append(f"first audio after {self.first_audio_ms:.0f} ms")
+        if self.stop_ms is not None:
+            told.append(f"stopped {self.stop_ms:.0f} ms after the caller began")
+        elif self.interrupted:
+            told.append("interrupted before it was heard")
+        return ", ".join(told)

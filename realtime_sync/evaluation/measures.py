@@ -11,8 +11,8 @@ from ..errors import ConfigurationError
 from ..report import Problem
 from ..telemetry import Prices, Tokens, percentile
 from .arguments import shown
+from .call_turns import CallTurn, ToolUse
 from .speech_intervals import Interval, join_intervals
-from .turns import CallTurn, ToolUse
 from .verdict import Verdict
 from .words import WordErrors, contains_words, word_errors
 

@@ -19,9 +19,9 @@ from ..report import (
 from ..telemetry import Spread
 from .both_sides import both_sides
 from .call_record import CallRecord
+from .call_turns import CallTurn
 from .comparison import Change, Comparison
 from .score import Score
-from .turns import CallTurn
 from .words import same_words
 
 COLUMNS = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Optional
 
+from .call_turns import CallTurn
 from .gates import Gate
 from .measures import MeasuredCall
-from .turns import CallTurn
 from .verdict import Verdict
 from .words import contains_words, words_looked_for
 

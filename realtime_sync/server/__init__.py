@@ -17,7 +17,7 @@ from .clock import ManualClock
 from .voice.conversation import Reply, ToolCall
 
 if TYPE_CHECKING:
-    from .host.faults import FAULTS, Fault
+    from .host.fault_injector import FAULTS, Fault
     from .host.live import LiveSessions
     from .host.server import Server
     from .host.sessions import ServerSession
@@ -47,8 +47,8 @@ __all__ = [
 _LAZY = {
     "Server": "host.server",
     "ServerSession": "host.sessions",
-    "FAULTS": "host.faults",
-    "Fault": "host.faults",
+    "FAULTS": "host.fault_injector",
+    "Fault": "host.fault_injector",
     "LiveSessions": "host.live",
     "open_engine": "offline",
     "serve": "local_server",

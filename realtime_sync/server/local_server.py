@@ -26,7 +26,7 @@ from .agents.tools import McpTool
 from .clock import Clock
 from .engine.context import Options
 from .host.engines import EngineSource
-from .host.faults import Fault
+from .host.fault_injector import Fault
 from .host.server import Server
 
 _SPOKEN: Mapping[str, Any] = {"pace": 8.0}

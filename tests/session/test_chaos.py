@@ -19,7 +19,7 @@ from realtime_sync import ReconnectPolicy, Session, connect
 from realtime_sync.errors import CommandRejected, ConnectionClosed, WaitTimeout
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Call, Prompt
-from realtime_sync.server.host.faults import Fault
+from realtime_sync.server.host.fault_injector import Fault
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 

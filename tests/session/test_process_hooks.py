@@ -126,7 +126,7 @@ def test_leaving_during_a_reconnect_is_quick(server: Server) -> None:
 
 
 def _faults(*names: str) -> list[Any]:
-    from realtime_sync.server.host.faults import Fault
+    from realtime_sync.server.host.fault_injector import Fault
 
     return [Fault.parse(name) for name in names]
 

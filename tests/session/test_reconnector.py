@@ -29,7 +29,7 @@ from realtime_sync.errors import (
 )
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Call, Prompt
-from realtime_sync.server.host.faults import Fault
+from realtime_sync.server.host.fault_injector import Fault
 from tests.rawserver import Peer, RawServer, obliging
 
 pytestmark = pytest.mark.usefixtures("arrangement")

@@ -264,7 +264,7 @@ def test_interrupts_at_random_moments_tear_no_frame(secure: bool) -> None:
 
 
 def _faults(*names: str) -> list[Any]:
-    from realtime_sync.server.host.faults import Fault
+    from realtime_sync.server.host.fault_injector import Fault
 
     return [Fault.parse(name) for name in names]
 

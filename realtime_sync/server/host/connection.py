@@ -19,7 +19,7 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, Union
 from ...transport.logs import area_logger
 from ..clock import Clock
 from ..engine.context import EngineJob
-from .faults import Action, FaultInjector, Send
+from .fault_injector import Action, FaultInjector, Send
 from .outbound import Outbound
 from .websocket import BinaryMessage, HostWebSocket, Message, TextMessage
 from .workers import HostWorkers

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Callable, Mapping, Optional
 
-from .faults import Action, Close, Drop, End, FaultInjector, Send, Silence, Wait
+from .fault_injector import Action, Close, Drop, End, FaultInjector, Send, Silence, Wait
 from .websocket import HostWebSocket
 
 DRIP_SECONDS = 0.02

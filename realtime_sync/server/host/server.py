@@ -30,7 +30,7 @@ from .close_reason import (
 )
 from .connection import ConnectionEngine, HostConnection
 from .engines import engine_for
-from .faults import Fault, FaultInjector
+from .fault_injector import Fault, FaultInjector
 from .handshake import (
     Admission,
     AdmissionRefused,

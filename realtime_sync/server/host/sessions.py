@@ -19,7 +19,7 @@ from typing import (
 import attrs
 
 from .connection import HostConnection
-from .faults import Drop, Send, encoded_faulty_frame
+from .fault_injector import Drop, Send, encoded_faulty_frame
 from .handshake import Admission
 
 

@@ -11,10 +11,10 @@ from attrs import define, field, frozen
 from ..report import LiveListener, Stretch, Track
 from ..telemetry import Tokens
 from .call_notes import CallerUtterance, CallNotes
-from .call_turns import mapping_of, span_of, stop_ms
+from .call_turns import CallTurn, Response, ToolUse
 from .live_answers import ONSET_SECONDS
 from .speech_intervals import BLOCK_SECONDS, Interval, audible_intervals, join_intervals
-from .turns import CallTurn, Response, ToolUse
+from .turn_builder import mapping_of, span_of, stop_ms
 
 if TYPE_CHECKING:
     from .. import live
