@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, Optional
 
-from .lazy_audio import decode_audio_strictly, encode_bytes
+from .base64_audio import decode_audio_strictly, encode_bytes
 
 SHORTEST: Final = 4096
 """Bytes of a frame for which it pays."""

@@ -14,6 +14,7 @@ from typing import Any, Optional, Union
 
 from . import jsontext
 from .audio_frames import SHORTEST, frame_without_audio
+from .base64_audio import encode_bytes
 from .caller_checks import (
     add_extra_of_caller,
     has_extra_of_caller,
@@ -25,7 +26,7 @@ from .caller_checks import (
 from .dialects import GA, Dialect, client_lift, with_session_type
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
-from .lazy_audio import FRAME, audio_key, encode_bytes
+from .lazy_audio import FRAME, audio_key
 from .lenient_structure import salvage_leniently
 from .registry import class_of, event_class, find
 from .structure import Hook, Misfit, exact_structure_hook, structure_hook_for

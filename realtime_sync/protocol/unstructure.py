@@ -11,9 +11,10 @@ from typing import Any
 from attrs import fields, has
 
 from ..types import UNSET
+from .base64_audio import encode_audio
 from .events._base import UnknownEvent
 from .fields import AUDIO, EXTRA
-from .lazy_audio import audio_key, encode_audio
+from .lazy_audio import audio_key
 from .type_shapes import class_variables
 
 _LOCAL = ("raw", "problems")

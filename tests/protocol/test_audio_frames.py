@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_sync.protocol import events, lazy_audio
+from realtime_sync.protocol import base64_audio, events
 from realtime_sync.protocol.audio_frames import SHORTEST, frame_without_audio
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import BETA
 from realtime_sync.protocol.events import ServerEvent
 from realtime_sync.protocol.jsontext import loads
 
-FAST = lazy_audio.pybase64 is not None
+FAST = base64_audio.pybase64 is not None
 LONG = base64.b64encode(bytes(range(256)) * 48).decode()
 HEAD = {"type": "response.output_audio.delta", "event_id": "e", "item_id": "i"}
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
-import sys
-from collections.abc import Callable
-from typing import Any, Union
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_sync.protocol import events, items, lazy_audio
+from realtime_sync.protocol import events, items
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.lazy_audio import audio_size, encoded_audio
 from realtime_sync.types import UNSET
@@ -111,39 +108,3 @@ def test_an_attribute_that_was_never_filled_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="delta"):
         empty.delta
     assert "delta" == events.ResponseAudioDelta.delta.name  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    "text", ["", "AAA=", "AAAA", "AAA", "AA", "AAAA\n", "A", "AAA*", "\u00e4", "=AAA"]
-)
-def test_base64_is_decoded_alike_with_and_without_the_speed_extra(text: str) -> None:
-    """The fast way gives what the standard library gives, errors included."""
-
-    def outcome(way: Callable[[str], bytes]) -> Union[bytes, str]:
-        try:
-            return way(text)
-        except ValueError:
-            return "refused"
-
-    assert outcome(lazy_audio.decode_audio_leniently) == outcome(
-        lazy_audio.decode_audio
-    )
-
-
-def test_without_the_speed_extra_the_standard_library_does_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The module is loaded once more, where pybase64 cannot be imported."""
-    monkeypatch.setitem(sys.modules, "pybase64", None)
-    spec = importlib.util.spec_from_file_location(
-        "realtime_sync.protocol._without_speed", lazy_audio.__file__
-    )
-    assert spec is not None and spec.loader is not None
-    slow = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(slow)
-
-    assert b"\0\1\2" == slow.decode_audio("AAEC")
-    assert b"\0" == slow.decode_audio("AA")
-    assert "AAEC" == slow.encode_audio(b"\0\1\2")
-    with pytest.raises(ValueError, match="worth"):
-        slow.decode_audio_strictly("AAEC")

@@ -19,10 +19,10 @@ sys.modules["orjson"] = sys.modules["pybase64"] = None
 
 import json
 from realtime_sync import connect
-from realtime_sync.protocol import jsontext, lazy_audio
+from realtime_sync.protocol import base64_audio, jsontext
 from realtime_sync.server import serve
 
-assert lazy_audio.pybase64 is None
+assert base64_audio.pybase64 is None
 assert jsontext.loads is jsontext.standard_loads
 heard = []
 with serve(agent="echo") as server, connect("m", base_url=server.url) as session:
