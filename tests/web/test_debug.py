@@ -30,8 +30,9 @@ def call(turns: int = 3) -> list[str]:
     output = {"id": "o", "type": "function_call_output", "call_id": "c", "output": "20"}
     for at, item in ((90.0, tool), (91.0, output)):
         lines.append(line(at, "in", "conversation.item.added", item=item))
-    odd = {"response": {"id": "resp_1"}, "api_key": "sk-secret"}
-    lines.append(line(92.0, "in", "response.created", **odd))
+    late = {"id": "late", "type": "message", "role": "assistant"}
+    odd = {"response_id": "resp_1", "item": late, "api_key": "sk-secret"}
+    lines.append(line(92.0, "in", "response.output_item.added", **odd))
     lines.append(json.dumps({"t": 93.0, "dir": "in", "text": "no json"}))
     lines.append(line(94.0, "note", "connection.lost", code=1006))
     return lines
