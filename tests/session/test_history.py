@@ -176,7 +176,7 @@ def test_what_a_server_refuses_is_in_the_report() -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for what does not come."""
-    monkeypatch.setattr(realtime_sync.session.restorer, "_PATIENCE", 0.2)
+    monkeypatch.setattr(realtime_sync.session.restorer, "_PATIENCE", 0.6)
 
 
 @pytest.mark.usefixtures("impatient")

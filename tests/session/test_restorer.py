@@ -157,7 +157,7 @@ def created(script: Habitual) -> list[Any]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for what does not come."""
-    monkeypatch.setattr(realtime_sync.session.restorer, "_PATIENCE", 0.2)
+    monkeypatch.setattr(realtime_sync.session.restorer, "_PATIENCE", 0.6)
 
 
 @pytest.mark.parametrize("beta", [False, True])
