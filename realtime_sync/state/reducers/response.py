@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ...protocol.vendor_events import cancelled_response_id
@@ -245,8 +245,12 @@ def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
         return _response_done_again(snapshot, event, state, told)
     snapshot = _store_response(snapshot, state, wire)
     before = snapshot
-    for index, item in enumerate(value_or_none(getattr(wire, "output", None)) or ()):
-        snapshot = _final_response_output(snapshot, event, state.id, index, item)
+    output = value_or_none(getattr(wire, "output", None)) or ()
+    listed = frozenset(item.id for item in output if text_or_none(item.id))
+    for index, item in enumerate(output):
+        snapshot = _final_response_output(
+            snapshot, event, state.id, index, item, listed
+        )
     return _end_response(snapshot, snapshot._responses[state.id], told, before)
 
 
@@ -325,12 +329,15 @@ def _final_response_output(
     response_id: str,
     index: int,
     wire: WireItem,
+    listed: Container[str],
 ) -> Snapshot:
     state = snapshot._responses[response_id]
     item_id = text_or_none(wire.id) or _response_item_id(state, index)
     if item_id in snapshot._order.dead:
         return snapshot
-    snapshot, item_id = _id_before_end(snapshot, event, state, index, item_id, wire)
+    snapshot, item_id = _id_before_end(
+        snapshot, event, state, index, item_id, wire, listed
+    )
     if item_id not in state.items:
         snapshot = _rename_response_item(
             snapshot, state, made_up_item_id(state, index), item_id
@@ -348,12 +355,14 @@ def _id_before_end(
     index: Union[int, None, Unset],
     item_id: str,
     wire: WireItem,
+    listed: Optional[Container[str]] = None,
 ) -> tuple[Snapshot, str]:
     """
     Return the id that an item has, where its end comes under one that nobody knows.
 
     It is the one at that place of the output, if both say the same: some relays make
-    ids for what they tell at the end.
+    ids for what they tell at the end. What has an end of its own is another item: it
+    is listed as well, or, where there is no list, is done already.
     """
     if find_item(snapshot, item_id) is not None or item_id in snapshot._order.dead:
         return snapshot, item_id
@@ -361,6 +370,8 @@ def _id_before_end(
         return snapshot, item_id
     item = find_item(snapshot, state.items[index])
     if item is None or has_made_up_id(item) or not _says_the_same(item, wire):
+        return snapshot, item_id
+    if item.closed if listed is None else item.id in listed:
         return snapshot, item_id
     detail = f"at its end it is called {item_id}"
     snapshot = note_anomaly(

@@ -908,3 +908,48 @@ def test_a_renamed_item_is_looked_for_only_where_it_was() -> None:
     )
 
     assert ("a", "y") == mirror.snapshot.responses["r"].items
+
+
+@pytest.mark.parametrize("output", ["za", "az", "zya"])
+def test_an_item_that_is_listed_at_the_end_is_not_taken_for_another(
+    output: str,
+) -> None:
+    """Two may say the same, and then both have been said."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer("a"))
+    mirror.text("Hello", "a")
+    mirror.ended(*[answer(each, SPOKEN, status="completed") for each in output])
+
+    assert sorted(output) == sorted(mirror.order)
+    assert set(output) == set(mirror.snapshot.responses["r"].items)
+    assert [] == mirror.kinds
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["no output", "output"])
+def test_an_item_that_is_done_is_not_done_again_under_another_id(listed: bool) -> None:
+    """A server that counts no outputs says the place of the first one every time."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer("a"))
+    mirror.text("Hello", "a")
+    shown = [answer(each, SPOKEN, status="completed") for each in "ab"]
+    for each in shown:
+        mirror.about("response.output_item.done", each["id"], item=each)
+    mirror.ended(*shown * listed)
+
+    assert ["a", "b"] == mirror.order
+    assert [] == mirror.kinds
+
+
+def test_an_item_that_was_heard_out_of_turn_is_not_lost() -> None:
+    """Its place in the output is not that in which it came."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hello", "b", output_index=1)
+    shown = [answer(each, SPOKEN, status="completed") for each in "ab"]
+    mirror.about("response.output_item.done", "a", item=shown[0])
+    mirror.about("response.output_item.done", "b", item=shown[1], output_index=1)
+    mirror.ended(*shown)
+
+    assert {"a", "b"} == set(mirror.order)
