@@ -39,6 +39,11 @@ class StaleAudio:
             response_id = getattr(response, "id", None)
             if response_id and getattr(response, "status", None) == "cancelled":
                 self._add(response_id)
+        elif event.type == "response.created":
+            # Nothing of it can be stale yet. Some servers have one id for all: without
+            # this, nobody would hear them again after the first interruption.
+            response_id = getattr(getattr(event, "response", None), "id", None)
+            self._responses.pop(response_id or "", None)
         elif event.type in CANCELLED:
             response_id = cancelled_response_id(event)
             if response_id is not None:
