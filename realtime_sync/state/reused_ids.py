@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from ..protocol.events._base import ServerEvent
 from . import ordering
-from .frozen_records import evolve_record_field
+from .frozen_records import evolve_record, evolve_record_field
+from .item_merge import compact_merged_item
 from .items import UNNAMED, Item
 from .snapshot import Snapshot
 from .snapshot_changes import (
@@ -24,10 +25,14 @@ from .snapshot_changes import (
 from .snapshot_parts import ResponseState
 
 
-def is_of_another_response(item: Item, response_id: str) -> bool:
-    """Say whether an item is complete, and none that a response can be making."""
-    if not item.closed or item.announced:
+def is_of_another_response(snapshot: Snapshot, item: Item, response_id: str) -> bool:
+    """Say whether an item is over, and none that a response can be making."""
+    if item.announced:
         return False
+    if not item.closed:
+        # One whose response was only called cancelled: it may go on, but in that alone.
+        other = snapshot._responses.get(item.response_id or "")
+        return other is not None and other.closed and other.id != response_id
     if item.role in ("user", "system") or item.type == "function_call_output":
         return True
     return item.response_id not in (None, response_id)
@@ -62,8 +67,10 @@ def set_response_aside(
     snapshot = update_snapshot(snapshot, {"_responses": responses})
     snapshot = put_response(snapshot, evolve_record_field(state, "id", name))
     for item in filter(None, [snapshot.item(each) for each in state.items]):
-        item = evolve_record_field(item, "response_id", name)
-        snapshot = store_item(snapshot, item)
+        # Closed: what is told from here on is of the other one, though this one was
+        # only called cancelled.
+        item = evolve_record(item, {"response_id": name, "closed": True})
+        snapshot = store_item(snapshot, compact_merged_item(item))
     detail = f"the id is given to another response; the one before is {name} now"
     return note_anomaly(snapshot, event, "reused_id", detail, response_id=state.id)
 

@@ -161,3 +161,45 @@ def test_a_beginning_that_comes_late_is_no_second_one() -> None:
 
     assert ["r"] == list(mirror.snapshot.responses)
     assert ["late_event"] == mirror.kinds
+
+
+@pytest.mark.parametrize("announced", [False, True], ids=["deltas", "announced"])
+@pytest.mark.parametrize(
+    ("item", "response"),
+    [("x", "r"), ("x", "r{}"), ("x{}", "r")],
+    ids=["both", "items", "responses"],
+)
+def test_what_was_only_called_cancelled_is_not_continued_by_another(
+    item: str, response: str, announced: bool
+) -> None:
+    """The next answer says the same words, and they are its own."""
+    mirror = Mirror()
+    for number in range(TURNS):
+        names = item.format(number), response.format(number)
+        mirror.created(names[1])
+        if announced or names[1] != "r":
+            mirror.started(answer(names[0]), names[1])
+        for piece in ("Hel", "lo"):
+            mirror.text(piece, names[0], response_id=names[1])
+        mirror.tell("response.cancelled", response_id=names[1])
+
+    said = [each.text for each in mirror.snapshot.items]
+    assert ["Hello"] * TURNS == said
+    assert {"reused_id"} == set(mirror.kinds)
+    assert [1] * TURNS == [
+        len(each.items) for each in mirror.snapshot.responses.values()
+    ]
+
+
+def test_what_was_called_cancelled_may_go_on_in_its_response() -> None:
+    """Also while the next one runs, which has an item of its own."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hel")
+    mirror.tell("response.cancelled", response_id="r")
+    mirror.created("next")
+    mirror.text("Other", "b", response_id="next")
+    mirror.text("lo")
+
+    assert ["Hello", "Other"] == [each.text for each in mirror.snapshot.items]
+    assert [] == mirror.kinds

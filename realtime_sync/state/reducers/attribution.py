@@ -134,7 +134,7 @@ def _names_item_of_another(snapshot: Snapshot, event: OutputPiece, item: Item) -
     state = snapshot._responses.get(event.response_id or "")
     if state is None or state.closed:
         return False
-    return is_of_another_response(item, state.id)
+    return is_of_another_response(snapshot, item, state.id)
 
 
 def _too_late_to_attribute(

@@ -210,7 +210,7 @@ def _store_response_output_item(
     first description alone does not put the item into the order.
     """
     item = find_item(snapshot, item_id)
-    if item is not None and is_of_another_response(item, state.id):
+    if item is not None and is_of_another_response(snapshot, item, state.id):
         # Some servers name a response otherwise at its end, and its items as before.
         if not final or is_another_item(item, wire):
             snapshot, item = set_item_aside(snapshot, event, item), None
