@@ -28,11 +28,12 @@ def check_outputs(written: Sequence[Path], read: Iterable[Path] = ()) -> None:
     """
     real = [os.path.realpath(path) for path in written]
     for path, where in zip(written, real):
-        if not os.path.isdir(os.path.dirname(where)):
+        # What is open, such as /dev/stdout, need not be anywhere.
+        if not path.exists() and not os.path.isdir(os.path.dirname(where)):
             raise ConfigurationError(f"there is no folder {path.parent} for {path}")
         if path.is_dir():
             raise ConfigurationError(f"{path} is a folder: name a file in it")
-        if real.count(where) > 1 and not _is_device(Path(where)):
+        if real.count(where) > 1 and not _is_device(path):
             raise ConfigurationError(f"{path} would be written twice")
     refuse_to_overwrite(read, written)
     for path in written:
@@ -67,14 +68,14 @@ def try_to_write_file(path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    # Through a link, or the link would be taken away instead of what it leads to.
-    real = Path(os.path.realpath(path))
-    if not real.exists():
+    if not path.exists():
+        # Through a link, or it would be taken away instead of what it leads to.
+        real = Path(os.path.realpath(path))
         with open(real, "xb"):
             pass
         real.unlink()
-    elif not _is_device(real):
-        with open(real, "ab"):
+    elif not _is_device(path):
+        with open(path, "ab"):
             pass
 
 

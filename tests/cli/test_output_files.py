@@ -127,6 +127,19 @@ def test_a_file_that_can_be_written_stays_as_it_is_until_then(folder: Path) -> N
     assert there == sorted(folder.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["--html", "--jsonl", "--junit"])
+def test_a_report_goes_to_a_pipe_that_has_no_name(folder: Path, kind: str) -> None:
+    """As a shell makes them: ``--jsonl /dev/stdout | jq``, and ``>(jq)``."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as pipe:
+        with open(writing, "wb"):
+            code = main(["score", "calls", kind, f"/dev/fd/{writing}"])
+        text = pipe.read()
+
+    assert code in (0, 1)
+    assert text[:1] in (b"<", b"{")
+
+
 def test_what_the_system_does_not_let_be_written_is_said_before_the_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
