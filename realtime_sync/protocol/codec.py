@@ -39,6 +39,8 @@ Loads = Callable[[Any], Any]
 _BODIES = ("session", "item", "response")
 """Members of commands that may be mappings."""
 
+_TOO_DEEP = f"nested deeper than {jsontext.MAX_DEPTH}"
+
 _AUDIO = audio_key("audio")
 _DELTA = audio_key("delta")
 _APPENDS = (
@@ -173,12 +175,15 @@ class Codec:
             TypeError, ValueError: JSON cannot hold the command, or it is nested
                 deeper than `jsontext.MAX_DEPTH`.
         """
-        if isinstance(command, ClientEvent):
-            if command.type in _APPENDS and not command.extra:
-                return _encode_append(command)
-            text = jsontext.dumps(self.unstructure(command))
-        else:
-            text = jsontext.dumps(to_mapping(command))
+        try:
+            if isinstance(command, ClientEvent):
+                if command.type in _APPENDS and not command.extra:
+                    return _encode_append(command)
+                text = jsontext.dumps(self.unstructure(command))
+            else:
+                text = jsontext.dumps(to_mapping(command))
+        except RecursionError:
+            raise ValueError(_TOO_DEEP) from None
         if text.count(b"[") + text.count(b"{") > jsontext.MAX_DEPTH:
             jsontext.check_depth(text)
         return text
@@ -224,6 +229,7 @@ class Codec:
         Raises:
             TypeError: only if strict: a field that the protocol does not have,
                 or a value that does not fit.
+            ValueError: it is nested too deep to be gone through.
         """
         try:
             cls, lift = self._commands[frame["type"]]
@@ -236,18 +242,17 @@ class Codec:
             command: ClientEvent = exact_structure_hook(cls)(
                 self._lifted(lift, frame), cls
             )
-        except Misfit:
+        except (Misfit, RecursionError):
             pass
         else:
             if not (strict and has_extra_of_caller(command)):
                 return command
         # Values of the vocabulary, bytes, or what does not fit: the thorough way.
-        plain = self._lifted(lift, to_mapping(frame))
-        return (
-            _codec_checked_command(cls, plain)
-            if strict
-            else _codec_structured_command(cls, plain)
-        )
+        read = _codec_checked_command if strict else _codec_structured_command
+        try:
+            return read(cls, self._lifted(lift, to_mapping(frame)))
+        except RecursionError:
+            raise ValueError(_TOO_DEEP) from None
 
     def _lifted(self, lift: View, frame: object) -> Any:
         if frame.__class__ is not dict:

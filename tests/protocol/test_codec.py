@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 from types import MappingProxyType
 from typing import Any
 
@@ -514,3 +515,26 @@ def test_a_command_that_is_nested_too_deep_is_refused(typed: bool) -> None:
     assert encoded(deep).endswith(b"}" * jsontext.MAX_DEPTH)
     with pytest.raises(ValueError, match=f"nested deeper than {jsontext.MAX_DEPTH}"):
         encoded({"a": deep})
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("kind", ["session.update", "conversation.item.create"])
+def test_a_command_too_deep_to_be_read_is_refused_as_one_too_deep_to_be_sent(
+    kind: str, strict: bool
+) -> None:
+    """What contains itself, too: the caller learns what is wrong with it."""
+    endless: list[Any] = []
+    endless.append(endless)
+    deep: Any = 1
+    for _ in range(sys.getrecursionlimit() * 2):
+        deep = [deep]
+    session = {"type": "realtime", "tools": endless}
+    item = {"type": "message", "role": "user", "content": deep}
+
+    with pytest.raises(ValueError, match="nested deeper than"):
+        Codec().command({"type": kind, "session": session, "item": item}, strict=strict)
+    for each in (endless, deep):
+        with pytest.raises(ValueError, match="nested deeper than"):
+            Codec().encode({"type": "vendor.say", "x": each})
+        with pytest.raises(ValueError, match="nested deeper than"):
+            Codec().encode(events.ResponseCreate(extra={"x": each}))
