@@ -176,7 +176,9 @@ def _read_verdict(name: str, packed: object) -> Verdict:
         value=_figure(f"{where}: value", told.get("value")),
         limit=_figure(f"{where}: limit", told.get("limit")),
         unit=text(f"{where}: unit", told.get("unit", ""), empty=True),
-        reasons=[text(f"{where}: a reason", each) for each in lists["reasons"]],
+        reasons=[
+            text(f"{where}: a reason", each, empty=True) for each in lists["reasons"]
+        ],
         turns=[count(f"{where}: a turn", each) for each in lists["turns"]],
     )
 

@@ -148,6 +148,18 @@ def test_a_run_is_compared_with_a_run(before: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "a.html").exists()
 
 
+@pytest.mark.parametrize("reasons", [(), ("",), (" ", "late"), "late"], ids=repr)
+def test_whatever_reasons_a_gate_gives_are_read_again(
+    reasons: Any, tmp_path: Path
+) -> None:
+    """Else the run of a night could not be compared with anything."""
+    given = Verdict(gate="loud", passed=False, reasons=reasons)
+    table = evaluate(spoken().record(), [Gate(name="loud", measure=lambda call: given)])
+    again = Table.load(table.to_jsonl(tmp_path / "run.jsonl"))
+
+    assert table.scores[0].verdicts == again.scores[0].verdicts
+
+
 def test_a_gate_may_give_what_numpy_gives(tmp_path: Path) -> None:
     """Which is True, or a number, and neither a bool nor JSON."""
     given = Verdict(
