@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -93,7 +94,8 @@ class Program:
 
     def kill(self) -> None:
         """End what is left of it and of its children, without asking."""
-        if self.alive:
+        # The last of them may end by itself at this very moment.
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
 
