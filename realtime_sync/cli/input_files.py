@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -37,3 +39,18 @@ def sound_to_read_twice(path: Path, folder: Path) -> Path:
     with copy.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
     return copy
+
+
+@contextmanager
+def sound_named_as_given(sound: Path, given: Path) -> Iterator[None]:
+    """
+    Let what is wrong with a copy be told by the name of what was copied.
+
+    Raises:
+        ConfigurationError: the block did, with a message that names the copy.
+    """
+    try:
+        yield
+    except ConfigurationError as exc:
+        told = str(exc).replace(str(sound), str(given))
+        raise ConfigurationError(told) from None

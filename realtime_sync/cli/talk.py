@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import ConfigurationError
-from .input_files import sound_to_read_twice
+from .input_files import sound_named_as_given, sound_to_read_twice
 from .json_output import Commands, add_json_option
 from .output_files import SPOKEN_FILES, check_output_folder
 from .server_options import add_server_options, server_url
@@ -93,7 +93,9 @@ def run_talk(options: argparse.Namespace) -> int:
         # Before a server is started or a connection is made for nothing.
         spool = Path(stack.enter_context(TemporaryDirectory()))
         sound = sound_to_read_twice(options.file, spool)
-        if not audio.file_seconds(sound):
+        with sound_named_as_given(sound, options.file):
+            seconds = audio.file_seconds(sound)
+        if not seconds:
             raise ConfigurationError(f"there is no sound in {options.file}")
         check_output_folder(options.out, SPOKEN_FILES, [options.file])
         url = stack.enter_context(server_url(options))

@@ -26,7 +26,7 @@ from ..errors import (
 )
 from ..protocol.escape import one_line
 from .failures import FAILED, explain_failure
-from .input_files import sound_to_read_twice
+from .input_files import sound_named_as_given, sound_to_read_twice
 from .json_output import Commands, add_json_option, print_json
 from .progress import WorkProgress
 from .screen import Screen, ScreenTable, screen_clock
@@ -338,9 +338,10 @@ def _measured_to_transcribe(source: SourceToTranscribe) -> TranscribeResult:
 
     result = TranscribeResult(source)
     try:
-        result.seconds = audio.file_seconds(
-            source.path, raw=source.raw, rate=source.rate, channels=source.channels
-        )
+        with sound_named_as_given(source.path, source.shown):
+            result.seconds = audio.file_seconds(
+                source.path, raw=source.raw, rate=source.rate, channels=source.channels
+            )
     except (RealtimeError, OSError) as exc:
         result.error = exc
         problem = explain_failure(exc)[1]

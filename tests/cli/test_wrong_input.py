@@ -150,6 +150,33 @@ def test_sound_in_a_pipe_is_heard(
     assert "ms of audio" in answer.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("talk -", "-"),
+        ("transcribe -", "stdin"),
+        ("talk /dev/stdin", "/dev/stdin"),
+        ("transcribe /dev/stdin", "/dev/stdin"),
+    ],
+)
+def test_what_is_no_sound_in_a_pipe_is_told_by_the_name_that_was_given(
+    command: str, name: str, tmp_path: Path
+) -> None:
+    """And not by that of our copy, which is gone when the line is read."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "realtime_sync", *command.split(), *NOBODY.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input="no sound",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (2, "") == (answer.returncode, answer.stdout)
+    assert answer.stderr.startswith(f"realtime-sync: {name} is not an audio file")
+
+
 @pytest.mark.parametrize("arguments", ["talk -", "transcribe -"])
 def test_a_standard_input_that_is_closed_is_one_line(
     arguments: str, tmp_path: Path
