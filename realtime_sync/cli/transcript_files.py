@@ -21,7 +21,7 @@ PART = ".part"
 
 
 class FoundTranscript(Protocol):
-    """What has been recognized so far, as `transcripts.TranscriptSegments` has it."""
+    """What has been recognized so far, as `TranscriptSegments` has it."""
 
     @property
     def ready(self) -> list[TranscribedSegment]:
