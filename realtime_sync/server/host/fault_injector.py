@@ -131,6 +131,10 @@ class Fault:
             if near or "." not in self.where:
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ConfigurationError(f"no frame is a {self.where!r}{hint}")
+        if self.amount is not None and not 0 <= self.amount < float("inf"):
+            raise ConfigurationError(f"no fault has an amount of {self.amount}")
+        if self.name == "refuse" and self.where not in REFUSALS:
+            raise ConfigurationError(f"cannot refuse with {self.where!r}: {REFUSALS}")
 
     @classmethod
     def parse(cls, text: Union[str, Fault]) -> Fault:
