@@ -118,7 +118,12 @@ class PersistentMap(Mapping[str, V], Generic[V]):
     def _changed(self, changes: Mapping[str, V], count: int) -> PersistentMap[V]:
         recent = {**self._recent, **changes}
         if len(recent) > MOST_RECENT:
-            copy = self._layered({**self._changes, **recent}, {}, count)
+            merged = {**self._changes, **recent}
+            for key, value in recent.items():
+                # What came and went since the last settling needs no mark that it went.
+                if value is _GONE and key not in self._settled:
+                    del merged[key]
+            copy = self._layered(merged, {}, count)
         else:
             copy = self._layered(self._changes, recent, count)
         if len(copy._changes) > MOST_CHANGES + count // 16:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -110,3 +112,22 @@ def test_changes_are_settled_before_they_are_many() -> None:
     assert max(changes) <= MOST_CHANGES + MOST_RECENT + len(mapping) // 16
     assert 3 * MOST_CHANGES == len(mapping)
     assert len(mapping._settled) > MOST_CHANGES
+
+
+class Key(str):
+    """A key of which one can tell whether it is still there."""
+
+
+def test_what_comes_and_goes_leaves_nothing() -> None:
+    """Not even its key, but for the latest."""
+    mapping: PersistentMap[int] = PersistentMap({"stays": 0})
+    left: weakref.WeakSet[Key] = weakref.WeakSet()
+    for number in range(10 * MOST_RECENT):
+        key = Key(number)
+        left.add(key)
+        mapping = mapping.put({key: number}).without((key,))
+    del key
+    gc.collect()
+
+    assert ["stays"] == list(mapping)
+    assert len(left) <= MOST_RECENT
