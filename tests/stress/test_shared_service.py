@@ -168,6 +168,7 @@ def test_sessions_are_told_when_all_workers_sleep(pacing: str) -> None:
     assert 8 == service.workers
 
 
+@pytest.mark.alone
 @pytest.mark.deep
 @pytest.mark.timeout(300)
 def test_five_hundred_sessions_with_sleeping_handlers(pacing: str) -> None:
