@@ -8,7 +8,7 @@ import struct
 import sys
 import wave
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Literal, Union, overload
 
@@ -322,13 +322,28 @@ def _opened_file(path: FilePath, recorded: FileFormat) -> Iterator[SoundFile]:
         else:
             binary = stack.enter_context(_file_with_sizes(binary))
         try:
-            file = soundfile.SoundFile(binary, **options)
+            source = _read_by_library(binary)
+            file = soundfile.SoundFile(source, closefd=False, **options)
         except soundfile.LibsndfileError as exc:
             raise ConfigurationError(
                 f"{os.fspath(path)} is not an audio file that can be read: "
                 f"{exc.error_string.rstrip('.')}; {_remedy_for_file(binary)}"
             ) from exc
         yield stack.enter_context(file)
+
+
+def _read_by_library(binary: IO[bytes]) -> int | IO[bytes]:
+    """
+    The number of a file, where the library can read from that.
+
+    Else it calls back for every piece, and a Ctrl-C in a callback is lost.
+    """
+    if os.name == "posix":  # Elsewhere a number is known to one C runtime alone.
+        with suppress(OSError):  # It is in memory.
+            number = binary.fileno()
+            os.lseek(number, 0, os.SEEK_SET)
+            return number
+    return binary
 
 
 def _remedy_for_file(binary: IO[bytes]) -> str:

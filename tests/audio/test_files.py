@@ -74,6 +74,23 @@ def test_blocks_last_what_was_asked_for(tmp_path: Path) -> None:
     assert [2400] * 9 + [1440] == sizes
 
 
+def test_a_file_is_read_without_callbacks_that_would_swallow_a_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    """The library reads from the descriptor itself."""
+    path = sine_file(tmp_path / "a.wav", "WAV", "PCM_16", 24_000, 1)
+    called: set[str] = set()
+    sys.setprofile(lambda frame, event, arg: called.add(frame.f_code.co_name))
+    try:
+        sound = audio.read_file(path)
+    finally:
+        sys.setprofile(None)
+
+    assert 480 * 48 == len(sound)
+    assert "read" in called
+    assert set() == {name for name in called if name.startswith("vio_")}
+
+
 def test_a_file_without_frames_gives_no_blocks(tmp_path: Path) -> None:
     """An empty recording is not an error."""
     path = tmp_path / "empty.wav"
