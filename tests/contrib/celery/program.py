@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery
 from celery.bootsteps import StartStopStep
 from celery.signals import worker_shutting_down
+
 from realtime_sync import RealtimeClient, Threads, call_control
 from realtime_sync.contrib.celery import Call, Fleet, Line, folder_settings, this_call
 
