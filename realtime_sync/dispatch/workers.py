@@ -266,8 +266,15 @@ class Workers:
     def _call_one(self) -> None:
         # Cleared first: who lines up from now on has somebody called again.
         self._calling = False
+        # Read before anybody is called: who lined up while he saw a call under way has
+        # put nothing else in motion.
+        lined = len(self._line)
         if self._lacks_worker():
             self._call_workers(1)
+            lined -= 1
+        # One worker may take the first and not come back, so the others are looked at.
+        if lined > 0 and not self._watched:
+            self._watch()
 
     def _lacks_worker(self) -> bool:
         """Whether nobody at work comes back to the line, and there may be more."""

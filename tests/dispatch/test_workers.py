@@ -366,6 +366,24 @@ def test_one_worker_is_called_for_all_that_a_turn_has_brought(loop: Loop) -> Non
     assert {0, 1, 2} == set(seen)
 
 
+def test_who_lined_up_in_one_turn_with_a_strand_that_blocks_is_run(loop: Loop) -> None:
+    """The one who is called for both takes the first and does not come back."""
+    ends: list[Callable[[], None]] = []
+    workers = Workers(2, "test", loop.call_later, at_turn_end=ends.append)
+    go, ran = threading.Event(), threading.Event()
+    # Not in the main thread, where an interrupt may strike: the loop lines it up.
+    loop.call(partial(strand(workers, lambda item: go.wait(_LONG)).put, 1))
+    loop.call(partial(strand(workers, lambda item: ran.set()).put, 1))
+    wait_until(lambda: workers.waiting == 2, "both stand in line")
+    ends.pop()()
+    both = ran.wait(_LONG)
+    go.set()
+    workers.stop()
+
+    assert both
+    assert workers.join(Deadline(_LONG))
+
+
 def test_threads_that_the_system_refuses_are_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
