@@ -36,14 +36,13 @@ def test_the_code_follows_the_table_from_the_first_step_to_the_last() -> None:
     session = connect(
         "m", transport=MemoryTransport(), dispatch="inline", router=Router()
     )
-    life = session._lifecycle
-    opened = life.state
+    opened = session.is_open, session.closed
     with pytest.raises(LocalProtocolError, match="once"):
         session.open()
     report = session.close()
 
-    assert State.OPEN is opened
-    assert State.CLOSED is life.state
+    assert (True, False) == opened
+    assert (False, True) == (session.is_open, session.closed)
     assert report.complete
 
 
@@ -60,5 +59,4 @@ def test_a_close_while_the_connection_is_made_is_carried_out() -> None:
     with pytest.raises(ConnectionClosedOK):
         session.open().input_audio_buffer.clear()
 
-    assert State.CLOSED is session._lifecycle.state
-    assert session.closed
+    assert (False, True) == (session.is_open, session.closed)
